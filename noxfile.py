@@ -1,0 +1,109 @@
+"""
+The long checks. What a change must pass is ``python3 scripts/test``; these go further.
+
+``nox`` runs the sessions that take minutes. The others have no upper end: ``simulate``
+grows with the number of seeds, ``mutants`` runs the simulation once for each mutant,
+``sweep`` starts and kills a process for each boundary of each operation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "types", "tests", "tests_oldest"]
+
+PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+
+OLDEST_DEPENDENCIES = ["sqlalchemy[asyncio]==2.0.40", "stripe>=15,<16"]
+"""The lower ends of what pyproject.toml allows, where hosts still are."""
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install paykit with all extras, and dependency groups (they need pip 25.1)."""
+    session.install("--upgrade", "pip>=25.1")
+    named = [word for group in groups for word in ("--group", group)]
+    session.install("--editable", ".[all]", *named)
+
+
+@nox.session(python=OLDEST)
+def lint(session: nox.Session) -> None:
+    """Style, format and layers. Seconds."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session(python=OLDEST)
+def types(session: nox.Session) -> None:
+    """Types, as the two checkers that hosts use see them. A minute or two."""
+    install(session, "test", "lint")
+    session.run("mypy")
+    session.run("pyright")  # the modules; then what they export, complete or not
+    session.run("pyright", "--verifytypes", "paykit", "--ignoreexternal")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Every test, on each supported Python that is here. Minutes for each."""
+    install(session, "test")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def tests_oldest(session: nox.Session) -> None:
+    """Every test, on the oldest SQLAlchemy and the oldest Stripe SDK. Minutes."""
+    install(session, "test")
+    session.install(*OLDEST_DEPENDENCIES)
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def simulate(session: nox.Session) -> None:
+    """
+    Seeded histories of crashes and losses: ``nox -s simulate -- 100000``.
+
+    A failing seed is printed as the one line that repeats it. Use at least some
+    thousands after a change to the engine, and a whole night before a release.
+    """
+    install(session, "test")
+    seeds = session.posargs[0] if session.posargs else "2000"
+    session.run("python", "-m", "paykit.testing.simulation", "--seeds", seeds)
+
+
+@nox.session(python=NEWEST)
+def mutants(session: nox.Session) -> None:
+    """Deliberate bugs in copies of the source; each must be found. Tens of minutes."""
+    install(session, "test")
+    session.run("python", "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def sweep(session: nox.Session) -> None:
+    """Real processes on real PostgreSQL, killed at every boundary. Tens of minutes."""
+    install(session, "test")
+    session.run("pytest", "-m", "slow and postgres", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def docs(session: nox.Session) -> None:
+    """Every code block of the documentation runs. A minute."""
+    install(session, "test")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def build(session: nox.Session) -> None:
+    """The wheel works without the source beside it. A minute."""
+    session.install("build")
+    session.run("python", "-m", "build", "--wheel", "--outdir", session.create_tmp())
+    wheel = next(Path(session.create_tmp()).glob("*.whl"))
+    session.install("--force-reinstall", str(wheel))
+    with session.chdir(session.create_tmp()):
+        session.run("python", "-c", "import paykit; print(paykit.__file__)")

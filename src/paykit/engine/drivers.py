@@ -1,0 +1,177 @@
+"""
+Who performs the engine's effects: a thread, with blocking calls.
+
+`async_driver` differs in nothing but ``await``. No connection is held while the PSP is
+asked, and a transaction that meets a serialization failure, a deadlock or a lost
+connection is run again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Engine as Database
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from paykit.clock import World
+from paykit.engine.bindings import PspDirectory
+from paykit.engine.effects import Ask, Commit, Deliver, Effect, Flow, Sleep
+from paykit.errors import TransactionOpen, UsageError
+from paykit.psp import Answer, AnyPsp, Psp, Unknown
+from paykit.store.sqlite import immediate
+from paykit.store.tx import Tx
+
+__all__ = [
+    "RETRY",
+    "WRONG_COLOUR",
+    "WRONG_HANDLER",
+    "Driver",
+    "inside_transaction",
+    "refuse_inside_transaction",
+    "unforeseen",
+]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("paykit.engine")
+_inside: ContextVar[bool] = ContextVar("paykit_inside_transaction", default=False)
+
+_TRANSIENT_STATES: Final = frozenset({"40001", "40P01", "55P03"})
+"""SQLSTATEs of serialization failure, deadlock and lock timeout."""
+
+
+@contextmanager
+def inside_transaction() -> Generator[None]:
+    """Mark that a transaction is open here: whoever asks a PSP now is refused."""
+    token = _inside.set(True)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def refuse_inside_transaction() -> None:
+    """Raise `TransactionOpen` inside a phase or a host handler."""
+    if _inside.get():
+        raise TransactionOpen(
+            "this call talks to the PSP and may not run inside an open transaction; "
+            "use begin(session=...) there, and finish it after the commit"
+        )
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether repeating the phase can help, a lost connection included."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    return state in _TRANSIENT_STATES or "database is locked" in str(error.orig)
+
+
+def unforeseen(psp: AnyPsp, error: Exception) -> Answer:
+    """Whatever nobody foresaw is unknown (DESIGN law 3); the text may hold secrets."""
+    _log.error("the %s adapter raised %s", psp.provider, type(error).__name__)
+    return Unknown(reason=f"the adapter raised {type(error).__name__}")
+
+
+WRONG_COLOUR: Final = (
+    "this service needs {} adapter; for the other kind there is {}PaymentService"
+)
+
+WRONG_HANDLER: Final = (
+    "a handler that is a coroutine function needs an AsyncPaymentService"
+)
+
+RETRY: Final[dict[str, Any]] = {
+    "retry": retry_if_exception(_is_transient),
+    "stop": stop_after_attempt(8),
+    "wait": wait_random_exponential(multiplier=0.02, max=1.0),
+    "reraise": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Performs effects with blocking calls."""
+
+    database: Database
+    psps: PspDirectory
+    world: World
+
+    @classmethod
+    def on(cls, database: Database, psps: PspDirectory, world: World) -> Driver:
+        """Make a driver on the host's engine, which is left as it is."""
+        return cls(immediate(database), psps, world)
+
+    def run(self, flow: Flow[T]) -> T:
+        """Perform every effect of `flow` and return its result."""
+        try:
+            refuse_inside_transaction()
+            effect = next(flow)
+            while True:
+                try:
+                    reply = self.perform(effect)
+                except Exception as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(reply)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            flow.close()
+
+    def perform(self, effect: Effect) -> Any:
+        """Perform one effect and return the reply."""
+        match effect:
+            case Commit(phase):
+                return Retrying(**RETRY)(self.commit, phase)
+            case Ask(binding, call):
+                psp = self.psps.for_binding(binding)
+                if not isinstance(psp, Psp) or iscoroutinefunction(psp.send):
+                    raise UsageError(WRONG_COLOUR.format("a blocking", "Async"))
+                try:
+                    return psp.send(call)
+                except Exception as error:
+                    return unforeseen(psp, error)
+            case Deliver():
+                return self._deliver(effect)
+            case Sleep(seconds):
+                time.sleep(seconds)
+
+    def commit(self, phase: Callable[[Tx], T]) -> T:
+        """Run `phase` in one transaction and commit it."""
+        with self.database.begin() as connection, inside_transaction():
+            return phase(Tx(connection, self.world))
+
+    def _deliver(self, effect: Deliver[Any]) -> bool:
+        with self.database.begin() as connection, inside_transaction():
+            tx = Tx(connection, self.world)
+            event = effect.load(tx)
+            if event is None:
+                return False
+            handlers = effect.handlers(event)
+            if handlers:
+                with Session(bind=connection) as session:
+                    for handler in handlers:
+                        if iscoroutinefunction(handler):
+                            raise UsageError(WRONG_HANDLER)
+                        handler(event, session)
+                    session.flush()
+            effect.done(tx)
+        return True

@@ -1,0 +1,308 @@
+"""
+The engine: the only control flow in paykit that spans transactions.
+
+``execute`` runs an operation for a caller, ``resume`` brings an abandoned one to its
+end. Both are generators that yield effects (see `effects`). The order is always: write
+the attempt and commit; ask; record what was heard and commit. The claim of the key
+shares its transaction with the first phase, so one PSP call costs two commits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from paykit.engine import stand
+from paykit.engine.effects import Flow, ask, commit, sleep
+from paykit.engine.keys import fingerprint, operation_id
+from paykit.engine.operation import Context, Leg, Operation
+from paykit.engine.outcome import fold, is_definite, is_no_effect
+from paykit.engine.stand import Ended, Environment, Standing, Waiting
+from paykit.errors import (
+    IdempotencyKeyReused,
+    InProgress,
+    LeaseLost,
+    OutcomeUnknown,
+    PaykitError,
+    PspMisconfigured,
+    PspUnavailable,
+)
+from paykit.psp import (
+    Answer,
+    Conflict,
+    Misconfigured,
+    NotExecuted,
+    Rejected,
+    Succeeded,
+    Unknown,
+    binding_of,
+)
+from paykit.psp.codec import client_secret_of
+from paykit.store import operations, work
+from paykit.store.tx import Tx
+
+__all__ = ["Engine"]
+
+C = TypeVar("C", bound=BaseModel)
+R = TypeVar("R", bound=BaseModel)
+
+_LATE = Rejected(
+    code="execute_before_passed",
+    message="the PSP was not asked in time, and nobody is waiting any more",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Runs operations; shared by all drivers and free of I/O."""
+
+    env: Environment
+
+    def execute(
+        self, op: Operation[C, R], command: C, *, key: str, merchant: str
+    ) -> Flow[R]:
+        """Run `op` once for `key`, go on with it, or repeat its result."""
+        lease = self.env.world.new_uuid()
+        where = yield from commit(
+            lambda tx: self.begin(tx, op, command, key, merchant, lease)
+        )
+        return (yield from self._finish(op, where))
+
+    def resume(self, op: Operation[Any, R], operation: str, lease: UUID) -> Flow[R]:
+        """Go on with an operation whose work is held under `lease`."""
+        where = yield from commit(partial(self._reopen, op, operation, lease))
+        return (yield from self._finish(op, where))
+
+    def take_over(self, op: Operation[Any, R], operation: str) -> Flow[R]:
+        """Claim one operation and bring it to its end, for a caller who knows it."""
+        lease = self.env.world.new_uuid()
+        where = yield from commit(partial(self._claim, op, operation, lease))
+        return (yield from self._finish(op, where))
+
+    # -- phases: each runs inside one transaction ---------------------------------
+
+    def begin(
+        self,
+        tx: Tx,
+        op: Operation[C, R],
+        command: C,
+        key: str,
+        merchant: str,
+        lease: UUID,
+    ) -> stand.Where[R]:
+        """Claim the key and run the first phase, or find out where it stands."""
+        psp = self.env.psps.for_merchant(merchant)
+        id_ = operation_id(self.env.installation, merchant, op.name, key)
+        ctx = Context(operation_id=id_, merchant=merchant, binding=binding_of(psp))
+        row = stand.new_operation(tx, op, ctx, command, key, lease)
+        if operations.open_operation(tx, row):
+            work.put(tx, "operation", id_, delay=self.env.policy.lease, lease=lease)
+            step = op.start(tx, ctx, command)
+            return stand.advance(tx, self.env, op, ctx, step, lease, lease)
+        found = operations.by_key(tx, merchant, key)
+        if found is None or found.name != op.name:
+            raise IdempotencyKeyReused(_reused(key, "another operation"))
+        if found.fingerprint != fingerprint(command):
+            raise IdempotencyKeyReused(_reused(key, "other parameters"))
+        return stand.where(tx, self.env, op, found, lease)
+
+    def _claim(
+        self, op: Operation[Any, R], operation: str, lease: UUID, tx: Tx
+    ) -> stand.Where[R]:
+        row = operations.by_id(tx, operation)
+        if row is None or row.name != op.name:
+            raise LookupError(f"no {op.name} with the id {operation}")
+        return stand.where(tx, self.env, op, row, lease)
+
+    def _reopen(
+        self, op: Operation[Any, R], operation: str, lease: UUID, tx: Tx
+    ) -> stand.Where[R]:
+        row = operations.by_id(tx, operation)
+        if row is None:
+            raise LookupError(f"no operation {operation}")
+        return stand.where(tx, self.env, op, row, lease, held=True)
+
+    def _record(
+        self,
+        op: Operation[Any, R],
+        at: Standing[R],
+        heard: tuple[Answer, ...],
+        answer: Answer,
+        phase_id: UUID,
+        tx: Tx,
+    ) -> stand.Where[R] | None:
+        """Keep every answer, and advance if the lease still holds; None if not."""
+        row = operations.by_id(tx, at.operation_id)
+        if row is None:
+            raise LookupError(f"operation {at.operation_id} has been deleted")
+        if row.phase_id == phase_id:
+            # This very phase was committed, and only the reply was lost.
+            return stand.where(tx, self.env, op, row, at.lease, held=True)
+        for one in heard:
+            operations.store_answer(tx, at.attempt.id, one)
+        try:
+            work.fence(tx, "operation", row.id, at.lease, self.env.policy.lease)
+        except LeaseLost:
+            return None
+        return self._advance(tx, op, at, row, answer, phase_id)
+
+    def _advance(
+        self,
+        tx: Tx,
+        op: Operation[Any, R],
+        at: Standing[R],
+        row: operations.OperationRow,
+        answer: Answer,
+        phase_id: UUID,
+    ) -> stand.Where[R]:
+        leg = op.leg(at.point)
+        ctx = Context(
+            operation_id=row.id, merchant=row.merchant_id, binding=row.binding
+        )
+        late = row.execute_before is not None and tx.now >= row.execute_before
+        if late and is_no_effect(answer):
+            answer = _LATE
+        operations.settle_attempt(
+            tx, at.attempt.id, _outcome(answer), answer.request_id
+        )
+        if is_definite(answer):
+            step = leg.record(tx, ctx, at.state, answer)
+            return stand.advance(tx, self.env, op, ctx, step, at.lease, phase_id)
+        if late and leg.late is not None:
+            step = leg.late(at.state)
+            return stand.advance(tx, self.env, op, ctx, step, at.lease, phase_id)
+        return stand.wait(tx, self.env, row, at, answer, phase_id)
+
+    # -- flows: control across transactions ---------------------------------------
+
+    def _finish(self, op: Operation[Any, R], where: stand.Where[R]) -> Flow[R]:
+        secret: str | None = None
+        while isinstance(where, Standing):
+            leg = op.leg(where.point)
+            heard, answer = yield from self._hear(leg, where)
+            secret = client_secret_of(answer) or secret
+            phase = partial(
+                self._record, op, where, heard, answer, self.env.world.new_uuid()
+            )
+            moved = yield from commit(phase)
+            if moved is None:
+                raise LeaseLost(
+                    f"operation {where.operation_id}: another worker took over; the "
+                    "answer is kept, repeat the call with the same key"
+                )
+            where = moved
+        return (yield from self._conclude(op, where, secret))
+
+    def _conclude(
+        self, op: Operation[Any, R], where: Ended[R] | Waiting, secret: str | None
+    ) -> Flow[R]:
+        match where:
+            case Waiting():
+                raise _waiting(where)
+            case Ended(result=None, error=error):
+                raise error or AssertionError("an operation ended with nothing")
+            case Ended(result=result):
+                assert result is not None
+                return (yield from self._reveal(op, result, where.binding, secret))
+
+    def _reveal(
+        self, op: Operation[Any, R], result: R, binding: str, secret: str | None
+    ) -> Flow[R]:
+        """Add the client secret, which is never stored, to what is returned."""
+        if op.reveal is None or op.secret_of is None:
+            return result
+        request = op.secret_of(result)
+        if secret is None and request is not None:
+            call = self.env.psps.for_binding(binding).prepare(request, None)
+            secret = client_secret_of((yield from ask(binding, call)))
+        return op.reveal(result, secret)
+
+    def _hear(
+        self, leg: Leg[Any, R], at: Standing[R]
+    ) -> Flow[tuple[tuple[Answer, ...], Answer]]:
+        """Return all that was heard, and what it comes to."""
+        if at.answer is not None and is_definite(at.answer):
+            return (), at.answer
+        heard: list[Answer] = []
+        answer: Answer = at.answer or Unknown(reason="the write window has passed")
+        if at.may_write and not isinstance(at.answer, Conflict):
+            answer = yield from self._send(at, heard)
+        if isinstance(answer, Conflict | Unknown):
+            judged = yield from self._look(leg, at)
+            answer = judged or answer
+        return tuple(heard), answer
+
+    def _send(self, at: Standing[R], heard: list[Answer]) -> Flow[Answer]:
+        """Send the attempt until something definite is heard, or patience ends."""
+        maybe_executed = at.maybe_executed
+        for number in range(1, self.env.policy.sends + 1):
+            answer = yield from ask(at.attempt.binding, at.attempt.call)
+            heard.append(answer)
+            folded = fold(maybe_executed, answer)
+            if is_definite(folded) or isinstance(answer, Conflict | Misconfigured):
+                return folded
+            maybe_executed = maybe_executed or not is_no_effect(answer)
+            if number < self.env.policy.sends:
+                yield from sleep(self._pause(answer, number))
+        return folded
+
+    def _pause(self, answer: Answer, number: int) -> float:
+        pause = self.env.policy.pause_seconds(number)
+        if isinstance(answer, NotExecuted) and answer.retry_after_seconds:
+            return max(pause, answer.retry_after_seconds)
+        return pause
+
+    def _look(self, leg: Leg[Any, R], at: Standing[R]) -> Flow[Answer | None]:
+        """Read before anything is decided or sent again (DESIGN section 6)."""
+        binding = at.attempt.binding
+        request = leg.read(at.state)
+        call = self.env.psps.for_binding(binding).prepare(request, None)
+        evidence = yield from ask(binding, call)
+        if not isinstance(evidence, Succeeded):
+            return None
+        judged = leg.judge(at.state, evidence.snapshot)
+        if judged is None:
+            return None
+        return replace(judged, request_id=evidence.request_id)
+
+
+def _outcome(answer: Answer) -> str | None:
+    """Return what stands in the attempt: NULL for as long as nobody knows."""
+    known = is_definite(answer) or is_no_effect(answer)
+    return type(answer).__name__ if known else None
+
+
+def _reused(key: str, what: str) -> str:
+    return (
+        f"the idempotency key {key[:8]!r}… was used before with {what}; "
+        "use a new key for a new command"
+    )
+
+
+def _waiting(where: Waiting) -> PaykitError:
+    after = where.retry_after_seconds
+    match where.answer:
+        case Misconfigured(reason=reason):
+            return PspMisconfigured(f"the PSP refuses our credentials: {reason}")
+        case answer if answer is not None and is_no_effect(answer):
+            return PspUnavailable(
+                f"nothing was executed ({answer.reason}); repeat the call with the "
+                "same key",
+                retry_after_seconds=after,
+            )
+        case None:
+            return InProgress(
+                "this idempotency key is being worked on; repeat the call later",
+                retry_after_seconds=after,
+            )
+        case answer:
+            return OutcomeUnknown(
+                f"{where.operation_id}: the PSP may have acted "
+                f"({getattr(answer, 'reason', type(answer).__name__)}); paykit will "
+                "find out, do not start another payment",
+                operation_id=where.operation_id,
+            )

@@ -1,0 +1,20 @@
+"""What may happen: lifecycles as data, and what is generated from them."""
+
+from paykit.lifecycle.machine import fire
+from paykit.lifecycle.payment import PAYMENT, UNSETTLED, PaymentEvent, PaymentState
+from paykit.lifecycle.refund import REFUND, RefundEvent, RefundState
+from paykit.lifecycle.table import By, Lifecycle, Transition
+
+__all__ = [
+    "By",
+    "Lifecycle",
+    "PAYMENT",
+    "PaymentEvent",
+    "PaymentState",
+    "REFUND",
+    "RefundEvent",
+    "RefundState",
+    "Transition",
+    "UNSETTLED",
+    "fire",
+]

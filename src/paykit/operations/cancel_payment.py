@@ -1,0 +1,107 @@
+"""
+Cancel a payment that has not succeeded; an authorization is released.
+
+A cancel may take over from a confirmation whose outcome is unknown: it is the way to
+make sure that nobody is charged. If the charge was faster, the result says so.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from paykit import psp
+from paykit.engine import Context, Leg, Operation, RecoveryPoint, Step
+from paykit.lifecycle import PaymentEvent
+from paykit.operations.commands import Command, PaymentId
+from paykit.operations.payment_command import (
+    claim_payment,
+    known_reference,
+    record_answer,
+)
+from paykit.operations.views import PaymentView
+from paykit.psp import PaymentStatus
+from paykit.store.tx import Tx
+
+__all__ = ["CANCEL_PAYMENT", "CancelPayment", "judge_cancel"]
+
+_SUPERSEDES: Final = frozenset({PaymentEvent.START_CONFIRM})
+_ENDED: Final = frozenset(
+    {PaymentStatus.CANCELED, PaymentStatus.EXPIRED, PaymentStatus.SUCCEEDED}
+)
+
+
+class CancelPayment(Command, frozen=True):
+    """End the payment; `reason` is one of the four that a caller may give."""
+
+    payment_id: PaymentId
+    reason: (
+        Literal["abandoned", "duplicate", "fraudulent", "requested_by_customer"] | None
+    ) = None
+
+
+class _Claimed(Command, frozen=True):
+    """The payment is ours to cancel; the PSP has not answered."""
+
+    payment_id: str
+    reference: str
+    reason: str | None
+    version: int
+
+
+_CLAIMED = RecoveryPoint("cancellation_claimed", _Claimed)
+
+
+def _start(tx: Tx, ctx: Context, command: CancelPayment) -> Step[PaymentView]:
+    row = claim_payment(
+        tx,
+        ctx,
+        command.payment_id,
+        PaymentEvent.START_CANCEL,
+        supersedes=_SUPERSEDES,
+    )
+    return _CLAIMED.knowing(
+        _Claimed(
+            payment_id=row.id,
+            reference=known_reference(row),
+            reason=command.reason,
+            version=row.version,
+        )
+    )
+
+
+def _ask(at: _Claimed) -> psp.CancelPayment:
+    return psp.CancelPayment(payment=at.reference, reason=at.reason)
+
+
+def _record(
+    tx: Tx, ctx: Context, at: _Claimed, answer: psp.Answer
+) -> Step[PaymentView]:
+    return record_answer(tx, ctx, at.payment_id, at.version, answer)
+
+
+def _read(at: _Claimed) -> psp.ReadPayment:
+    return psp.ReadPayment(payment=at.reference)
+
+
+def judge_cancel(evidence: psp.Snapshot) -> psp.Answer | None:
+    """Say what a read proves about a cancel: only an ended payment proves anything."""
+    if isinstance(evidence, psp.PaymentSnapshot) and evidence.status in _ENDED:
+        return psp.Succeeded(snapshot=evidence)
+    return None
+
+
+CANCEL_PAYMENT = Operation(
+    name="payment.cancel",
+    takes=CancelPayment,
+    gives=PaymentView,
+    start=_start,
+    legs=(
+        Leg(
+            at=_CLAIMED,
+            ask=_ask,
+            record=_record,
+            read=_read,
+            judge=lambda at, evidence: judge_cancel(evidence),
+        ),
+    ),
+)

@@ -1,0 +1,212 @@
+"""
+Create a payment: record it, open it at the PSP, record what the PSP says.
+
+No money moves here. Confirming is a step of its own, so that every later doubt is
+settled by reading a known object.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Self, assert_never
+
+from pydantic import Field, SecretStr, model_validator
+
+from paykit import psp
+from paykit.engine import (
+    Context,
+    Done,
+    Failed,
+    Leg,
+    Operation,
+    RecoveryPoint,
+    Step,
+    derived_id,
+)
+from paykit.errors import PspRejected
+from paykit.lifecycle import PAYMENT, PaymentEvent, PaymentState
+from paykit.money import Money, chargeable
+from paykit.operations.commands import CaptureMethod, Command, Metadata, Text
+from paykit.operations.links import operation_metadata, tag
+from paykit.operations.observe import observe_payment
+from paykit.operations.record import Definite, definite, payment_in
+from paykit.operations.views import PaymentView, payment_view
+from paykit.store import payments
+from paykit.store.events import NewEvent
+from paykit.store.tx import Tx
+
+__all__ = ["CREATE_PAYMENT", "CreatePayment"]
+
+
+class CreatePayment(Command, frozen=True):
+    """Open a payment of `amount` minor units of `currency`."""
+
+    amount: int
+    currency: str
+    reference: Text | None = None
+    """The host's order; one live payment per reference and merchant."""
+    capture: CaptureMethod = "automatic"
+    payment_method: Text | None = None
+    customer: Text | None = None
+    description: Text | None = None
+    statement_descriptor_suffix: Text | None = None
+    receipt_email: Text | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _chargeable(self) -> Self:
+        chargeable(Money(self.amount, self.currency))
+        return self
+
+
+class _Recorded(Command, frozen=True):
+    """Our row is committed; the PSP has not answered."""
+
+    payment_id: str
+    command: CreatePayment
+    metadata: dict[str, str]
+    operation_id: str
+    created_at: str
+
+
+_RECORDED = RecoveryPoint("payment_recorded", _Recorded)
+
+
+def _start(tx: Tx, ctx: Context, command: CreatePayment) -> Step[PaymentView]:
+    payment_id = derived_id("pay", ctx.operation_id)
+    _insert(tx, ctx, command, payment_id)
+    if command.reference is not None:
+        payments.hold_reference(
+            tx,
+            merchant=ctx.merchant,
+            reference=command.reference,
+            payment_id=payment_id,
+        )
+    row = payments.load(tx, payment_id, merchant=ctx.merchant, lock=True)
+    if row.state is PaymentState.CREATING:
+        payments.claim_command(
+            tx, payment_id, PaymentEvent.START_CREATE, ctx.operation_id
+        )
+    return _RECORDED.knowing(
+        _Recorded(
+            payment_id=payment_id,
+            command=command,
+            metadata=tag(ctx, command.metadata, payment_id=payment_id),
+            operation_id=ctx.operation_id,
+            created_at=tx.now.isoformat(),
+        )
+    )
+
+
+def _insert(tx: Tx, ctx: Context, command: CreatePayment, payment_id: str) -> None:
+    inserted = payments.insert_payment(
+        tx,
+        {
+            "id": payment_id,
+            "merchant_id": ctx.merchant,
+            "operation_id": ctx.operation_id,
+            "reference": command.reference,
+            "binding": ctx.binding,
+            "state": PAYMENT.initial.value,
+            "currency": command.currency,
+            "capture": command.capture,
+            "amount": command.amount,
+            "description": command.description,
+            "metadata": command.metadata,
+            "created_at": tx.now,
+            "updated_at": tx.now,
+        },
+    )
+    if inserted:
+        row = payments.load(tx, payment_id, merchant=None, lock=False)
+        created = NewEvent(
+            type="payment.created",
+            to_state=row.state.value,
+            data={"amount": row.amount, "currency": row.currency},
+        )
+        payments.save(tx, row, {}, cause=ctx.operation_id, happened=[created])
+
+
+def _ask(at: _Recorded) -> psp.CreatePayment:
+    command = at.command
+    return psp.CreatePayment(
+        amount=Money(command.amount, command.currency),
+        capture=command.capture,
+        metadata=at.metadata,
+        payment_method=command.payment_method,
+        customer=command.customer,
+        description=command.description,
+        statement_descriptor_suffix=command.statement_descriptor_suffix,
+        receipt_email=command.receipt_email,
+    )
+
+
+def _record(
+    tx: Tx, ctx: Context, at: _Recorded, answer: psp.Answer
+) -> Step[PaymentView]:
+    row = payments.load(tx, at.payment_id, merchant=None, lock=True)
+    payments.release_claim(tx, row.id, ctx.operation_id)
+    heard: Definite = definite(answer)
+    match heard:
+        case psp.Rejected(code=code, message=message):
+            return _refused(tx, ctx, row, code, message)
+        case psp.Declined(decline=decline, snapshot=None):
+            return _refused(tx, ctx, row, decline.code, decline.message or "declined")
+        case psp.Succeeded() | psp.ActionRequired() | psp.Pending() | psp.Declined():
+            seen = payment_in(heard)
+            row = observe_payment(tx, row, seen, cause=ctx.operation_id, fresh=True)
+            return Done(payment_view(row))
+        case _:
+            assert_never(heard)
+
+
+def _refused(
+    tx: Tx, ctx: Context, row: payments.PaymentRow, code: str | None, message: str
+) -> Failed:
+    """End a payment that the PSP would not open."""
+    if row.state is PaymentState.CREATING:
+        failed = NewEvent(
+            type="payment.failed",
+            from_state=row.state.value,
+            to_state=PaymentState.FAILED.value,
+            data={"code": code},
+        )
+        changes = {"state": PaymentState.FAILED.value}
+        payments.save(tx, row, changes, cause=ctx.operation_id, happened=[failed])
+        payments.release_reference(tx, row)
+    return Failed(PspRejected(message, code=code))
+
+
+def _read(at: _Recorded) -> psp.FindPayment:
+    since = datetime.fromisoformat(at.created_at) - timedelta(minutes=5)
+    return psp.FindPayment(metadata=operation_metadata(at.operation_id), since=since)
+
+
+def _judge(at: _Recorded, evidence: psp.Snapshot) -> psp.Answer | None:
+    if isinstance(evidence, psp.PaymentSnapshot):
+        return psp.Succeeded(snapshot=evidence)
+    # Not found proves nothing: the request may still be on its way.
+    return None
+
+
+def _reveal(view: PaymentView, secret: str | None) -> PaymentView:
+    if secret is None:
+        return view
+    return view.model_copy(update={"client_secret": SecretStr(secret)})
+
+
+def _secret_of(view: PaymentView) -> psp.ReadRequest | None:
+    if view.psp_reference is None:
+        return None
+    return psp.ReadPayment(payment=view.psp_reference)
+
+
+CREATE_PAYMENT = Operation(
+    name="payment.create",
+    takes=CreatePayment,
+    gives=PaymentView,
+    start=_start,
+    legs=(Leg(at=_RECORDED, ask=_ask, record=_record, read=_read, judge=_judge),),
+    reveal=_reveal,
+    secret_of=_secret_of,
+)

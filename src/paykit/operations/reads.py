@@ -1,0 +1,103 @@
+"""Reading what is stored; nothing here leaves the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from paykit.errors import InvalidRequest
+from paykit.lifecycle import PaymentState
+from paykit.operations.views import (
+    EventView,
+    PaymentView,
+    RefundView,
+    payment_view,
+    refund_view,
+)
+from paykit.store import events, inbox, payments, refunds, work
+from paykit.store.payments import PaymentRow
+from paykit.store.tx import Tx
+
+__all__ = [
+    "Health",
+    "Page",
+    "get_payment",
+    "health",
+    "list_payments",
+    "list_refunds",
+    "payment_events",
+]
+
+_PAGE_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some payments, newest first."""
+
+    items: tuple[PaymentView, ...]
+    next: str | None
+    """Pass it as `after` to get the following page; None on the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How much is still to do, for monitoring."""
+
+    pending: Mapping[str, int]
+    """Rows by queue: ``operation``, ``inbox``, ``refresh``, ``delivery``."""
+    inbox: Mapping[str, int]
+    """Webhooks by status; ``dead`` ones need a person."""
+
+
+def _view(tx: Tx, row: PaymentRow) -> PaymentView:
+    claim = payments.claimed_by(tx, row.id)
+    return payment_view(row, None if claim is None else claim[1].value)
+
+
+def get_payment(payment_id: str, merchant: str, tx: Tx) -> PaymentView:
+    """Return one payment of `merchant`; raises `NotFound`."""
+    return _view(tx, payments.load(tx, payment_id, merchant=merchant, lock=False))
+
+
+def list_payments(
+    merchant: str,
+    state: PaymentState | None,
+    reference: str | None,
+    limit: int,
+    after: str | None,
+    tx: Tx,
+) -> Page:
+    """Return a page of payments; raises `InvalidRequest` for a limit out of bounds."""
+    if type(limit) is not int or not 1 <= limit <= _PAGE_MAX:
+        raise InvalidRequest(f"limit: from 1 to {_PAGE_MAX}", field="limit")
+    rows = payments.list_page(
+        tx,
+        merchant=merchant,
+        limit=limit + 1,
+        after=after,
+        state=None if state is None else PaymentState(state).value,
+        reference=reference,
+    )
+    items = tuple(_view(tx, row) for row in rows[:limit])
+    return Page(items, items[-1].id if len(rows) > limit else None)
+
+
+def list_refunds(payment_id: str, merchant: str, tx: Tx) -> tuple[RefundView, ...]:
+    """Return the refunds of a payment, oldest first; raises `NotFound`."""
+    payments.load(tx, payment_id, merchant=merchant, lock=False)
+    return tuple(refund_view(row) for row in refunds.of_payment(tx, payment_id))
+
+
+def payment_events(payment_id: str, merchant: str, tx: Tx) -> tuple[EventView, ...]:
+    """Return the whole history of a payment, oldest first; raises `NotFound`."""
+    payments.load(tx, payment_id, merchant=merchant, lock=False)
+    return tuple(EventView.of(row) for row in events.of_payment(tx, payment_id))
+
+
+def health(tx: Tx) -> Health:
+    """Return how much work is pending and what became of the webhooks."""
+    queues: tuple[work.Queue, ...] = ("operation", "inbox", "refresh", "delivery")
+    pending: dict[str, int] = {queue: work.pending(tx, queue) for queue in queues}
+    return Health(pending=pending, inbox=inbox.count_by_status(tx))

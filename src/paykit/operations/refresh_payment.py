@@ -1,0 +1,115 @@
+"""
+Read a payment from the PSP again: its state, and what the PSP took as fees.
+
+The gross amounts are booked from the payment itself; balance transactions add fees and
+verify the gross, they never post it again (DESIGN law 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from paykit.engine import Environment, Flow, ask, commit
+from paykit.lifecycle import RefundState
+from paykit.money import Money
+from paykit.operations.observe import observe_payment
+from paykit.psp import (
+    BalanceTransaction,
+    ListBalanceTransactions,
+    PaymentSnapshot,
+    ReadPayment,
+    Succeeded,
+)
+from paykit.psp.facts import balance_fact
+from paykit.store import ledger, payments, refunds
+from paykit.store.chart import PostingKind
+from paykit.store.ledger import Posting
+from paykit.store.payments import PaymentRow
+from paykit.store.tx import Tx
+
+__all__ = ["refresh_payment"]
+
+
+def refresh_payment(env: Environment, payment_id: str) -> Flow[bool]:
+    """Read one payment and its fees now; whether everything is settled."""
+    row = yield from commit(partial(_load, payment_id))
+    if row.psp_reference is None:
+        return True
+    psp = env.psps.for_binding(row.binding)
+    call = psp.prepare(ReadPayment(payment=row.psp_reference), None)
+    answer = yield from ask(row.binding, call)
+    if not isinstance(answer, Succeeded):
+        return False
+    if not isinstance(answer.snapshot, PaymentSnapshot):
+        return False
+    row = yield from commit(partial(_observe, row, answer.snapshot))
+    return (yield from _fees(env, row))
+
+
+def _fees(env: Environment, row: PaymentRow) -> Flow[bool]:
+    """Book the fees of the charge and of each refund."""
+    psp = env.psps.for_binding(row.binding)
+    sources = yield from commit(partial(_sources, row))
+    settled = True
+    for source, gross in sources:
+        call = psp.prepare(ListBalanceTransactions(source=source), None)
+        answer = yield from ask(row.binding, call)
+        found = answer.snapshot if isinstance(answer, Succeeded) else ()
+        if not isinstance(found, tuple):
+            found = ()
+        yield from commit(partial(_book, row, found))
+        settled = settled and _complete(row, found, gross)
+    return settled
+
+
+def _complete(row: PaymentRow, found: Sequence[BalanceTransaction], gross: int) -> bool:
+    """Whether the balance shows all of `gross`; other currencies cannot be compared."""
+    if not found:
+        return False
+    if any(transaction.currency != row.currency for transaction in found):
+        return True
+    return sum(transaction.amount for transaction in found) == gross
+
+
+# -- phases ----------------------------------------------------------------------------
+
+
+def _load(payment_id: str, tx: Tx) -> PaymentRow:
+    return payments.load(tx, payment_id, merchant=None, lock=False)
+
+
+def _observe(read: PaymentRow, seen: PaymentSnapshot, tx: Tx) -> PaymentRow:
+    row = payments.load(tx, read.id, merchant=None, lock=True)
+    fresh = row.version == read.version
+    return observe_payment(tx, row, seen, cause="refresh", fresh=fresh)
+
+
+def _sources(row: PaymentRow, tx: Tx) -> tuple[tuple[str, int], ...]:
+    """Return what must show on the balance: (charge or refund, gross amount)."""
+    sources: list[tuple[str, int]] = []
+    if row.charge_reference is not None and row.captured:
+        sources.append((row.charge_reference, row.captured))
+    for refund in refunds.of_payment(tx, row.id):
+        if refund.psp_reference is None:
+            continue
+        if refund.state is RefundState.SUCCEEDED:
+            sources.append((refund.psp_reference, -refund.amount))
+    return tuple(sources)
+
+
+def _book(row: PaymentRow, found: Sequence[BalanceTransaction], tx: Tx) -> None:
+    postings = [
+        Posting(
+            kind=PostingKind.FEE if one.fee > 0 else PostingKind.FEE_REFUND,
+            fact_key=balance_fact(row.binding, one.reference),
+            merchant_id=row.merchant_id,
+            payment_id=row.id,
+            amount=Money(abs(one.fee), one.currency),
+            effective_at=one.created or tx.now,
+        )
+        for one in found
+        if one.fee
+    ]
+    if postings:
+        ledger.post(tx.connection, postings, world=tx.world)

@@ -1,0 +1,154 @@
+"""
+What a PSP says about its objects, in our words.
+
+A snapshot is one observation: true at the moment the PSP rendered it, and perhaps
+already outdated. It is the same whether it comes in a response, an event, a list or
+a report, so that facts derived from it have the same key everywhere (DESIGN law 8).
+Amounts are minor units of `currency`, lower case, as the PSP counts them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum, auto
+
+__all__ = [
+    "BalanceTransaction",
+    "ChargeSnapshot",
+    "Decline",
+    "NextAction",
+    "PaymentSnapshot",
+    "PaymentStatus",
+    "RefundSnapshot",
+    "RefundStatus",
+]
+
+
+class PaymentStatus(StrEnum):
+    """Where a payment stands at the PSP."""
+
+    REQUIRES_PAYMENT_METHOD = auto()
+    REQUIRES_CONFIRMATION = auto()
+    REQUIRES_ACTION = auto()
+    PROCESSING = auto()
+    AUTHORIZED = auto()
+    SUCCEEDED = auto()
+    CANCELED = auto()
+    EXPIRED = auto()
+    """Canceled by the PSP because the authorization ran out."""
+    UNRECOGNIZED = auto()
+    """A word we do not know; see `PaymentSnapshot.raw_status`."""
+
+
+class RefundStatus(StrEnum):
+    """Where a refund stands at the PSP."""
+
+    PENDING = auto()
+    REQUIRES_ACTION = auto()
+    SUCCEEDED = auto()
+    FAILED = auto()
+    CANCELED = auto()
+    UNRECOGNIZED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decline:
+    """Why the issuer or the PSP's risk check said no. All codes are open strings."""
+
+    code: str
+    """For example ``card_declined`` or ``expired_card``."""
+    decline_code: str | None = None
+    """The issuer's reason, for example ``insufficient_funds``."""
+    advice_code: str | None = None
+    """``do_not_try_again``, ``confirm_card_data`` or ``try_again_later``."""
+    message: str | None = None
+    charge: str | None = None
+    """The failed charge, if the PSP made one: it identifies the attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextAction:
+    """What the payer must do: show `url`, or hand the client secret to Stripe.js."""
+
+    kind: str
+    """``redirect`` or ``use_sdk``; anything else is the PSP's own word."""
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeSnapshot:
+    """One attempt to move money. A payment has one charge per attempt."""
+
+    reference: str
+    payment: str | None
+    """The PSP's payment that the charge belongs to; None for a charge without one."""
+    status: str
+    """``pending``, ``succeeded`` or ``failed``."""
+    amount: int
+    captured: int
+    refunded: int
+    currency: str
+    capture_before: datetime | None = None
+    decline: Decline | None = None
+    disputed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentSnapshot:
+    """A payment at the PSP (Stripe: PaymentIntent)."""
+
+    reference: str
+    status: PaymentStatus
+    raw_status: str
+    amount: int
+    currency: str
+    capturable: int
+    captured: int
+    """The total ever captured; refunds do not lower it."""
+    client_secret: str | None = field(default=None, repr=False)
+    next_action: NextAction | None = None
+    decline: Decline | None = None
+    """Why the last attempt failed, while the payment waits for another one."""
+    charge: ChargeSnapshot | None = None
+    """The latest charge, when the PSP sent it along."""
+    charge_reference: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundSnapshot:
+    """A refund at the PSP."""
+
+    reference: str
+    payment: str | None
+    charge: str | None
+    status: RefundStatus
+    raw_status: str
+    amount: int
+    currency: str
+    reason: str | None = None
+    failure_reason: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceTransaction:
+    """
+    One movement on our balance at the PSP, with its fee.
+
+    `amount` and `fee` are in the settlement currency, which may differ from the
+    currency of the payment; ``net = amount - fee``.
+    """
+
+    reference: str
+    source: str | None
+    """The charge or refund that caused it."""
+    category: str
+    """Stripe's ``reporting_category``; an open string (facts: never use ``type``)."""
+    amount: int
+    fee: int
+    currency: str
+    created: datetime | None = None

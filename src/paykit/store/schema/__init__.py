@@ -1,0 +1,32 @@
+"""Every table that paykit owns, by family."""
+
+from paykit.store.schema.base import metadata
+from paykit.store.schema.breaks import reconciliation_break
+from paykit.store.schema.ledger import (
+    ledger_account,
+    ledger_balance,
+    ledger_key,
+    ledger_transfer,
+)
+from paykit.store.schema.messages import event, inbox, work
+from paykit.store.schema.operations import attempt, operation, psp_answer
+from paykit.store.schema.payments import claim, live_reference, payment, refund
+
+__all__ = [
+    "attempt",
+    "claim",
+    "event",
+    "inbox",
+    "ledger_account",
+    "ledger_balance",
+    "ledger_key",
+    "ledger_transfer",
+    "live_reference",
+    "metadata",
+    "operation",
+    "payment",
+    "psp_answer",
+    "reconciliation_break",
+    "refund",
+    "work",
+]

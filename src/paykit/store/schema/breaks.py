@@ -1,0 +1,22 @@
+"""Where the PSP and we disagree, for a person to look at."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, String, Table
+
+from paykit.store.schema.base import Id, Json, UtcDateTime, metadata
+
+__all__ = ["reconciliation_break"]
+
+reconciliation_break = Table(
+    "paykit_break",
+    metadata,
+    Column("id", String(160), primary_key=True),
+    Column("merchant_id", Id, nullable=False),
+    Column("payment_id", Id, nullable=False, index=True),
+    Column("kind", String(64), nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("resolved_at", UtcDateTime),
+)
+"""One reconciliation break: what the PSP shows is accepted, and does not match."""

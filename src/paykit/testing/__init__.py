@@ -1,0 +1,13 @@
+"""
+For hosts and authors of adapters: tools to test paykit and what is built on it.
+
+Import the package that you need; none is loaded here, so that an application which
+never tests pays nothing.
+
+``paykit.testing.simulated``
+    A provider with Stripe's semantics in memory, and `SimulatedPsp` in front of it.
+``paykit.testing.stripe_server``
+    The same provider behind Stripe's HTTP API, for the unchanged Stripe SDK.
+"""
+
+__all__: list[str] = []

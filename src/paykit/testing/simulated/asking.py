@@ -1,0 +1,115 @@
+"""paykit's requests as the provider's parameters, encoded as canonical JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final, assert_never
+
+from paykit.psp import (
+    CancelPayment,
+    CapturePayment,
+    ConfirmPayment,
+    CreatePayment,
+    CreateRefund,
+    FindPayment,
+    FindRefund,
+    ListBalanceTransactions,
+    ReadPayment,
+    ReadRefund,
+    ReadRequest,
+    Request,
+)
+
+__all__ = ["ask"]
+
+_SHOW_CHARGE: Final = ["latest_charge"]
+_LONGEST_PAGE: Final = 100
+
+
+def ask(request: Request) -> str:
+    """Return `request` as JSON text: target, parameters and what to look for."""
+    target, params = _asked(request)
+    call: dict[str, object] = {
+        "target": target,
+        "params": {
+            name: value for name, value in params.items() if value not in (None, {})
+        },
+    }
+    if isinstance(request, FindPayment | FindRefund):
+        call["wanted"] = request.metadata
+    return json.dumps(call, sort_keys=True, separators=(",", ":"))
+
+
+def _asked(request: Request) -> tuple[str, Mapping[str, object]]:
+    """Return the target and the parameters, absent ones as None."""
+    match request:
+        case CreatePayment():
+            return "", _creation(request)
+        case ConfirmPayment(payment=payment):
+            return payment, {
+                "payment_method": request.payment_method,
+                "return_url": request.return_url,
+                "expand": _SHOW_CHARGE,
+            }
+        case CapturePayment(payment=payment):
+            return payment, {
+                "amount_to_capture": request.amount.minor,
+                "metadata": request.metadata,
+                "expand": _SHOW_CHARGE,
+            }
+        case CancelPayment(payment=payment):
+            reason = request.reason
+            return payment, {"cancellation_reason": reason, "expand": _SHOW_CHARGE}
+        case CreateRefund():
+            return "", _refund(request)
+        case _:
+            return _read(request)
+
+
+def _creation(request: CreatePayment) -> Mapping[str, object]:
+    return {
+        "amount": request.amount.minor,
+        "currency": request.amount.currency,
+        "capture_method": request.capture,
+        # Without redirects no confirmation needs a `return_url`.
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        "metadata": request.metadata,
+        "payment_method": request.payment_method,
+        "customer": request.customer,
+        "description": request.description,
+        "statement_descriptor_suffix": request.statement_descriptor_suffix,
+        "receipt_email": request.receipt_email,
+        "expand": _SHOW_CHARGE,
+    }
+
+
+def _refund(request: CreateRefund) -> Mapping[str, object]:
+    return {
+        "payment_intent": request.payment,
+        "amount": request.amount.minor,
+        "reason": request.reason,
+        "metadata": request.metadata,
+    }
+
+
+def _read(request: ReadRequest) -> tuple[str, Mapping[str, object]]:
+    """Return the target and the parameters of a read; lists are read by the page."""
+    match request:
+        case ReadPayment(payment=payment):
+            return payment, {"expand": _SHOW_CHARGE}
+        case ReadRefund(refund=refund):
+            return refund, {}
+        case FindPayment(since=since):
+            # Down to the second: `created` has no finer resolution.
+            return "", {
+                "created": {"gte": int(since.timestamp())},
+                "limit": _LONGEST_PAGE,
+                "expand": [f"data.{name}" for name in _SHOW_CHARGE],
+            }
+        case FindRefund(payment=payment):
+            return "", {"payment_intent": payment, "limit": _LONGEST_PAGE}
+        case ListBalanceTransactions(source=source):
+            return "", {"source": source, "limit": _LONGEST_PAGE}
+        case _:
+            assert_never(request)

@@ -1,0 +1,151 @@
+"""The simulated provider's objects: what it would have in its database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+__all__ = [
+    "Json",
+    "SimBalanceTransaction",
+    "SimCharge",
+    "SimDecline",
+    "SimEvent",
+    "SimIntent",
+    "SimObject",
+    "SimRefund",
+]
+
+Json: TypeAlias = dict[str, object]
+"""A JSON object, as Stripe would send it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimDecline:
+    """Why a charge failed, in Stripe's words."""
+
+    code: str
+    decline_code: str | None
+    advice_code: str | None
+    message: str
+    charge: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class SimIntent:
+    """A PaymentIntent. Amounts are minor units of `currency`."""
+
+    id: str
+    created: datetime
+    amount: int
+    currency: str
+    capture_method: str
+    status: str = "requires_payment_method"
+    amount_capturable: int = 0
+    amount_received: int = 0
+    payment_method: str | None = None
+    latest_charge: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    details: Json = field(default_factory=dict)
+    """Accepted parameters that change nothing here, such as the description."""
+    redirects: bool = True
+    """Whether payment methods that redirect may be used: then `return_url` is due."""
+    return_url: str | None = None
+    last_error: SimDecline | None = None
+    canceled_at: datetime | None = None
+    cancellation_reason: str | None = None
+
+    @property
+    def client_secret(self) -> str:
+        """What a payer's browser would need; looks like Stripe's, proves nothing."""
+        return f"{self.id}_secret_simulated"
+
+
+@dataclass(slots=True, kw_only=True)
+class SimCharge:
+    """One attempt to move money."""
+
+    id: str
+    created: datetime
+    intent: str
+    amount: int
+    currency: str
+    status: str
+    """``pending``, ``succeeded`` or ``failed``."""
+    payment_method: str
+    metadata: dict[str, str]
+    captured: bool = False
+    amount_captured: int = 0
+    amount_refunded: int = 0
+    """What was given back, pending refunds included, failed ones not."""
+    amount_released: int = 0
+    """What was authorized and never taken; Stripe counts it as refunded."""
+    capture_before: datetime | None = None
+    balance_transaction: str | None = None
+    failure_balance_transaction: str | None = None
+    decline: SimDecline | None = None
+
+    @property
+    def refundable(self) -> int:
+        """What a refund may still give back."""
+        return self.amount_captured - self.amount_refunded
+
+
+@dataclass(slots=True, kw_only=True)
+class SimRefund:
+    """A refund of a captured charge, or the release of what was not captured."""
+
+    id: str
+    created: datetime
+    intent: str
+    charge: str
+    amount: int
+    currency: str
+    status: str = "succeeded"
+    becomes: str | None = None
+    """What `settle_refunds` turns the status into; None for a settled refund."""
+    release: bool = False
+    """Whether it only shows what was authorized and never captured."""
+    reason: str | None = None
+    failure_reason: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    balance_transaction: str | None = None
+    failure_balance_transaction: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class SimBalanceTransaction:
+    """One movement on the account's balance; ``net = amount - fee``."""
+
+    id: str
+    created: datetime
+    source: str
+    charge: str
+    """The charge that the movement goes back to, also for a refund's."""
+    type: str
+    reporting_category: str
+    amount: int
+    fee: int
+    currency: str
+
+
+@dataclass(slots=True, kw_only=True)
+class SimEvent:
+    """An event, with its object as it looked when the event happened."""
+
+    id: str
+    created: datetime
+    type: str
+    object: Json
+    previous: Json | None
+    """The attributes that changed, as they were; only some events tell."""
+    request_id: str | None
+    idempotency_key: str | None
+    delivered: bool = False
+
+
+SimObject: TypeAlias = (
+    SimIntent | SimCharge | SimRefund | SimBalanceTransaction | SimEvent
+)
+"""Whatever the provider can show."""

@@ -1,0 +1,211 @@
+"""The simulated provider behind paykit's protocols: `Psp` and `AsyncPsp`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from paykit.psp import (
+    Answer,
+    Call,
+    Capabilities,
+    PspEvent,
+    Request,
+    Snapshot,
+    Succeeded,
+    WebhookEnvelope,
+)
+from paykit.testing.simulated import events, read
+from paykit.testing.simulated.asking import ask
+from paykit.testing.simulated.endpoints import WRITES
+from paykit.testing.simulated.exchange import ApiRequest, Reply
+from paykit.testing.simulated.hearing import hear
+from paykit.testing.simulated.objects import Json
+from paykit.testing.simulated.provider import SimulatedProvider
+from paykit.testing.simulated.webhooks import check_signature
+
+__all__ = ["AsyncSimulatedPsp", "SimulatedPsp"]
+
+_Talk: TypeAlias = Generator[ApiRequest, Reply, Answer]
+"""What is asked, one request after the other, and what comes of it."""
+
+
+class _Simulated:
+    """What the blocking and the asyncio face share: everything but the waiting."""
+
+    def __init__(self, sim: SimulatedProvider, *, account: str = "default") -> None:
+        self.sim: Final = sim
+        self._account: Final = account
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return "simulated"
+
+    @property
+    def account(self) -> str:
+        """The account that is charged for."""
+        return self._account
+
+    @property
+    def livemode(self) -> bool:
+        """Never: no real money moves here."""
+        return False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything that paykit can ask for."""
+        return Capabilities()
+
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        """Return `request` as canonical JSON text."""
+        return Call(
+            verb=request.verb, parameters=ask(request), idempotency_key=idempotency_key
+        )
+
+    def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, /) -> None:
+        """Check Stripe's signature scheme; raises `SignatureInvalid`."""
+        check_signature(body, headers, self.sim.webhook_secret, now)
+
+    def read_envelope(self, body: bytes, /) -> WebhookEnvelope:
+        """Return what the inbox needs; raises `SignatureInvalid` if unreadable."""
+        return events.read_envelope(body)
+
+    def read_event(self, body: bytes, /) -> PspEvent:
+        """Parse a stored webhook; raises `ValueError` for a broken payload."""
+        return events.read_event(body)
+
+
+class SimulatedPsp(_Simulated):
+    """
+    A `Psp` on a `SimulatedProvider`, for blocking code.
+
+    Nothing is sent anywhere: `send` returns at once, except under a `Fault.DELAY`,
+    which it waits for with `sleep` while the request's key is in use.
+    """
+
+    def __init__(
+        self,
+        sim: SimulatedProvider,
+        *,
+        account: str = "default",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(sim, account=account)
+        self._sleep = sleep
+
+    def send(self, call: Call, /) -> Answer:
+        """Send `call`; see `paykit.psp.Psp.send`."""
+        talk = _talk(call)
+        request = next(talk)
+        while True:
+            try:
+                request = talk.send(self._ask(request))
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+
+    def _ask(self, request: ApiRequest) -> Reply:
+        ticket = self.sim.begin(request)
+        if isinstance(ticket, Reply):
+            return ticket
+        if ticket.delay_seconds:
+            self._sleep(ticket.delay_seconds)
+        return self.sim.finish(ticket)
+
+
+class AsyncSimulatedPsp(_Simulated):
+    """An `AsyncPsp` on a `SimulatedProvider`; it lets other tasks run."""
+
+    async def send(self, call: Call, /) -> Answer:
+        """Send `call`; see `paykit.psp.Psp.send`."""
+        talk = _talk(call)
+        request = next(talk)
+        while True:
+            try:
+                request = talk.send(await self._ask(request))
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+
+    async def _ask(self, request: ApiRequest) -> Reply:
+        ticket = self.sim.begin(request)
+        if isinstance(ticket, Reply):
+            await asyncio.sleep(0)
+            return ticket
+        try:
+            await asyncio.sleep(ticket.delay_seconds)
+        except asyncio.CancelledError:
+            # Whoever asked has gone; the provider executes the request all the same.
+            self.sim.finish(ticket)
+            raise
+        return self.sim.finish(ticket)
+
+
+def _talk(call: Call) -> _Talk:
+    """Ask for what `call` says, page by page if it looks for something."""
+    asked = json.loads(call.parameters)
+    request = ApiRequest(
+        verb=call.verb,
+        target=asked["target"],
+        params=asked["params"],
+        key=call.idempotency_key,
+    )
+    reader = _READERS[call.verb]
+    if "wanted" in asked:
+        return (yield from _look_for(request, asked["wanted"], reader))
+    reply = yield request
+    return hear(reply, reader, write=call.verb in WRITES)
+
+
+def _look_for(
+    request: ApiRequest, wanted: Mapping[str, str], reader: Callable[[Json], Snapshot]
+) -> _Talk:
+    """Go through the pages until an object carries all of `wanted`."""
+    while True:
+        reply = yield request
+        if reply.damage is not None or reply.status != 200:
+            return hear(reply, reader, write=False)
+        rows = read.read_rows(reply.body)
+        for row in rows:
+            if _carries(row, wanted):
+                return _found(reply, reader(row))
+        if not reply.body["has_more"]:
+            return _found(reply, None)
+        after = {"starting_after": rows[-1]["id"]}
+        request = replace(request, params={**request.params, **after})
+
+
+def _read_movements(body: Json) -> Snapshot:
+    """Return a list of balance transactions, oldest first as they happened."""
+    rows = reversed(read.read_rows(body))
+    return tuple(read.read_balance_transaction(row) for row in rows)
+
+
+_READERS: Final[Mapping[str, Callable[[Json], Snapshot]]] = {
+    "create_payment": read.read_payment,
+    "confirm_payment": read.read_payment,
+    "capture_payment": read.read_payment,
+    "cancel_payment": read.read_payment,
+    "read_payment": read.read_payment,
+    "find_payment": read.read_payment,
+    "create_refund": read.read_refund,
+    "read_refund": read.read_refund,
+    "find_refund": read.read_refund,
+    "list_balance_transactions": _read_movements,
+}
+
+
+def _found(reply: Reply, snapshot: Snapshot) -> Answer:
+    return Succeeded(snapshot=snapshot, request_id=reply.request_id)
+
+
+def _carries(row: Json, wanted: Mapping[str, str]) -> bool:
+    """Whether the metadata of `row` has every item of `wanted`."""
+    metadata = row.get("metadata")
+    return isinstance(metadata, dict) and wanted.items() <= metadata.items()

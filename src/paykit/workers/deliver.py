@@ -1,0 +1,83 @@
+"""
+Hand events to the host's handlers (DESIGN section 9).
+
+What a handler writes through its session commits with the mark that the event is
+delivered, and so happens once; anything else it does is at least once, under a stable
+event id. Order holds per payment; a handler that keeps failing parks its own payment.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from paykit.engine import Deliver, Flow, Handlers, commit, deliver
+from paykit.errors import LeaseLost
+from paykit.operations import EventView
+from paykit.store import events, work
+from paykit.store.tx import Tx
+from paykit.store.work import Claimed
+
+__all__ = ["RETRIES", "deliver_next"]
+
+_log = logging.getLogger("paykit.deliver")
+
+_LEASE: Final = timedelta(seconds=60)
+
+RETRIES: Final = (
+    timedelta(seconds=1),
+    timedelta(seconds=10),
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    timedelta(hours=1),
+    timedelta(hours=6),
+)
+"""When a failed delivery is tried again; then every day, until it succeeds."""
+
+_DAILY: Final = timedelta(days=1)
+
+
+def deliver_next(handlers: Handlers[EventView, Any]) -> Flow[str | None]:
+    """Deliver the event that has been due longest; None if there is none."""
+    claimed = yield from commit(_claim)
+    if claimed is None:
+        return None
+    effect = Deliver(
+        load=partial(_load, claimed),
+        handlers=lambda event: handlers.of(event.type),
+        done=partial(_done, claimed),
+    )
+    try:
+        found = yield from deliver(effect)
+    except LeaseLost:
+        return "lease lost"
+    except Exception:
+        _log.exception("a handler failed on event %s", claimed.id)
+        return (yield from commit(partial(_postpone, claimed)))
+    return "delivered" if found else "lease lost"
+
+
+def _claim(tx: Tx) -> Claimed | None:
+    return work.claim_next(tx, "delivery", lease_for=_LEASE)
+
+
+def _load(claimed: Claimed, tx: Tx) -> EventView | None:
+    try:
+        work.fence(tx, "delivery", claimed.id, claimed.lease, _LEASE)
+    except LeaseLost:
+        return None
+    return EventView.of(events.by_id(tx, UUID(claimed.id)))
+
+
+def _done(claimed: Claimed, tx: Tx) -> None:
+    work.finish(tx, "delivery", claimed.id, claimed.lease)
+
+
+def _postpone(claimed: Claimed, tx: Tx) -> str:
+    late = claimed.attempts > len(RETRIES)
+    delay = _DAILY if late else RETRIES[claimed.attempts - 1]
+    work.postpone(tx, "delivery", claimed.id, claimed.lease, delay=delay)
+    return "failed"

@@ -1,0 +1,128 @@
+"""
+The loop around the duties: in the host's process, in one of its own, or in a job.
+
+``run_once`` does what is due now and returns; call it from any scheduler. ``run`` goes
+on until it is stopped. Any number of workers may run at once: work is claimed under
+leases, and a worker that dies loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+
+from paykit.engine import Engine, Flow, Handlers
+from paykit.operations import EventView
+from paykit.workers.deliver import deliver_next
+from paykit.workers.inbox import process_next
+from paykit.workers.refresh import refresh_next
+from paykit.workers.resume import resume_next
+
+__all__ = ["AsyncWorker", "WorkReport", "Worker"]
+
+_AT_ONCE: Final = 100
+"""How many rows of one duty a round does before the next duty has its turn."""
+
+Duty: TypeAlias = Callable[[], Flow[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkReport:
+    """What a round did: how often each duty came to which end."""
+
+    done: Mapping[str, Mapping[str, int]]
+
+    @property
+    def total(self) -> int:
+        """How many rows were worked on."""
+        return sum(sum(ends.values()) for ends in self.done.values())
+
+
+class _Service(Protocol):
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def handlers(self) -> Handlers[EventView, Any]: ...
+
+
+class _Blocking(_Service, Protocol):
+    def run(self, flow: Flow[str | None], /) -> str | None: ...
+
+
+class _Asynchronous(_Service, Protocol):
+    async def run(self, flow: Flow[str | None], /) -> str | None: ...
+
+
+def duties(service: _Service) -> dict[str, Duty]:
+    """Return every duty by name, in the order in which one feeds the next."""
+    engine = service.engine
+    return {
+        "resume": lambda: resume_next(engine),
+        "inbox": lambda: process_next(engine.env),
+        "refresh": lambda: refresh_next(engine.env),
+        "deliver": lambda: deliver_next(service.handlers),
+    }
+
+
+class Worker:
+    """Works in the background, with blocking calls."""
+
+    def __init__(self, service: _Blocking) -> None:
+        self._service = service
+        self._duties = duties(service)
+
+    def run_once(self) -> WorkReport:
+        """Do what is due now."""
+        done = {name: self._work(duty) for name, duty in self._duties.items()}
+        return WorkReport(done)
+
+    def _work(self, duty: Duty) -> Counter[str]:
+        ends: Counter[str] = Counter()
+        for _ in range(_AT_ONCE):
+            end = self._service.run(duty())
+            if end is None:
+                break
+            ends[end] += 1
+        return ends
+
+    def run(self, stop: threading.Event, *, idle_seconds: float = 1.0) -> None:
+        """Work until `stop` is set; sleep for `idle_seconds` when nothing is due."""
+        while not stop.is_set():
+            if not self.run_once().total:
+                stop.wait(idle_seconds)
+
+
+class AsyncWorker:
+    """`Worker` for asyncio."""
+
+    def __init__(self, service: _Asynchronous) -> None:
+        self._service = service
+        self._duties = duties(service)
+
+    async def run_once(self) -> WorkReport:
+        """See `Worker.run_once`."""
+        done = {name: await self._work(duty) for name, duty in self._duties.items()}
+        return WorkReport(done)
+
+    async def _work(self, duty: Duty) -> Counter[str]:
+        ends: Counter[str] = Counter()
+        for _ in range(_AT_ONCE):
+            end = await self._service.run(duty())
+            if end is None:
+                break
+            ends[end] += 1
+        return ends
+
+    async def run(self, stop: asyncio.Event, *, idle_seconds: float = 1.0) -> None:
+        """See `Worker.run`."""
+        while not stop.is_set():
+            if (await self.run_once()).total:
+                continue
+            try:
+                await asyncio.wait_for(stop.wait(), idle_seconds)
+            except TimeoutError:
+                continue
