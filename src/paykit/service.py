@@ -8,7 +8,8 @@ serve several; a single shop never needs it.
 
 What writes can raise, beyond `InvalidRequest` for bad input: `IdempotencyKeyReused`,
 `InProgress`, `OutcomeUnknown`, `PspUnavailable`, `PspRejected`, `PspMisconfigured`,
-`NotFound` and `NotAllowed`; see `paykit.errors` for what each one asks of the host.
+`NotFound` and `NotAllowed`; any call raises `SchemaOutOfDate` until ``paykit migrate``
+has run; see `paykit.errors` for what each one asks of the host.
 """
 
 from __future__ import annotations
@@ -346,6 +347,7 @@ class PaymentService(_Service):
         after the commit call `finish`, or let a worker do it.
         """
         connection: Connection = session.connection()
+        self.driver.schema(connection)
         return calls.begin(self.engine, connection, command, idempotency_key, merchant)
 
     def finish(self, begun: Begun) -> PaymentView | RefundView:
@@ -556,6 +558,7 @@ class AsyncPaymentService(_Service):
     ) -> Begun:
         """See `PaymentService.begin`."""
         connection = await session.connection()
+        await connection.run_sync(self.driver.schema)
         return await connection.run_sync(
             lambda c: calls.begin(self.engine, c, command, idempotency_key, merchant)
         )

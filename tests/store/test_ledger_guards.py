@@ -106,7 +106,10 @@ TRANSFERS: Final = (
     Attack("truncate through accounts", (f"TRUNCATE {A} CASCADE",), on=("postgresql",)),
     Attack(
         "change in passing",
-        (transfer(id="id") + " ON CONFLICT (id) DO UPDATE SET amount = 1",),
+        (
+            transfer(id="id", fact_key="fact_key")
+            + " ON CONFLICT (id) DO UPDATE SET amount = 1",
+        ),
     ),
     Attack(
         "merge",
@@ -123,7 +126,7 @@ TRANSFERS: Final = (
     ),
     Attack(
         "replace by id",
-        (key(), transfer("INSERT OR REPLACE", id="id", amount="1")),
+        (transfer("INSERT OR REPLACE", id="id", fact_key="fact_key", amount="1"),),
         on=("sqlite",),
     ),
     Attack(

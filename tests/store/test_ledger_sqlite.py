@@ -44,6 +44,12 @@ def books(installed: Database) -> Iterator[Connection]:
         "SET debits = debits + 1, last_transfer_id = 3",
         "SET debits = debits + 1, last_transfer_id = NULL",
         "SET last_transfer_id = 0",
+        # Then nothing could be posted to the account until number 99.
+        "SET last_transfer_id = 99 WHERE account_id = 'shop:psp_fees:eur'",
+        # What stands there would be another account's, or in no account's sum.
+        "SET account_id = 'shop:refunds:eur', last_transfer_id = 2 "
+        "WHERE account_id = 'shop:psp_fees:eur'",
+        "SET stripe = 1, last_transfer_id = 2 WHERE account_id = 'shop:psp_fees:eur'",
         "SET debits = NULL",
     ],
 )

@@ -114,6 +114,16 @@ def test_a_host_may_pin_another_version(stripe_api: respx.MockRouter) -> None:
     psp.close()
 
 
+def test_a_stored_call_goes_out_in_the_version_it_was_prepared_for(
+    send: Send, stripe_api: respx.MockRouter
+) -> None:
+    route = stripe_api.post("/v1/refunds").respond(200, json=refund())
+    earlier = StripePsp(SECRET_KEY, api_version="2026-09-30.endive")
+    send(earlier.prepare(WRITES["create_refund"], "key-1"))
+    earlier.close()
+    assert route.calls.last.request.headers["Stripe-Version"] == "2026-09-30.endive"
+
+
 def test_the_base_url_may_end_in_a_slash(send: Send) -> None:
     with respx.mock(base_url="http://127.0.0.1:12111") as router:
         route = router.get("/v1/refunds/re_1").respond(200, json=refund())

@@ -229,6 +229,14 @@ def test_no_answer_shows_a_secret_or_a_card_number(
     assert not any(secret in shown for secret in secrets)
 
 
+def test_a_long_message_is_masked_before_it_is_cut(
+    stripe_api: respx.MockRouter, send: Send
+) -> None:
+    """Half a card number would not be recognised as one."""
+    message = "x" * 485 + " 4242424242424242"
+    assert "4242" not in repr(_heard(stripe_api, send, 400, error(message=message)))
+
+
 @pytest.mark.parametrize("status", [200, 400, 402, 500])
 def test_no_answer_quotes_a_body_that_cannot_be_read(
     stripe_api: respx.MockRouter, send: Send, status: int

@@ -172,10 +172,24 @@ def test_a_failed_charge_says_why() -> None:
 
 
 def test_a_charge_is_read_with_its_amounts() -> None:
-    read = objects.charge(charge(amount_captured=5, amount_refunded=2, disputed=True))
-    assert (read.amount, read.captured, read.refunded) == (1050, 5, 2)
+    read = objects.charge(
+        charge(amount_captured=1050, amount_refunded=2, disputed=True)
+    )
+    assert (read.amount, read.captured, read.refunded) == (1050, 1050, 2)
     assert read.disputed
     assert objects.charge(charge(payment_intent=None)).payment is None
+
+
+@pytest.mark.parametrize(
+    ("captured", "counted", "refunded"),
+    [(700, 350, 0), (700, 450, 100), (0, 1050, 0), (0, 0, 0), (1050, 1050, 1050)],
+    ids=["part captured", "and refunded", "expired", "held", "all refunded"],
+)
+def test_a_released_authorization_is_no_refund(
+    captured: int, counted: int, refunded: int
+) -> None:
+    read = objects.charge(charge(amount_captured=captured, amount_refunded=counted))
+    assert (read.captured, read.refunded) == (captured, refunded)
 
 
 def test_a_balance_transaction_is_read_by_its_reporting_category() -> None:

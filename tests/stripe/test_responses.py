@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import httpx
@@ -201,6 +202,19 @@ def test_a_search_finds_what_carries_all_the_metadata(
     assert answer.snapshot.reference == "pi_1"
 
 
+@pytest.mark.parametrize("name", ["find_payment", "find_refund"])
+def test_two_finds_in_place_of_one_are_no_evidence(
+    stripe_api: respx.MockRouter, send: Send, name: str
+) -> None:
+    """A refund that was made twice must reach a person, not be taken for the one."""
+    wanted = json.loads(wire.prepare(READS[name], None).parameters)["match"]
+    twice = (payment_intent, refund)[name == "find_refund"]
+    page = listing(twice(id="x_1", metadata=wanted), twice(id="x_2", metadata=wanted))
+    answer = _heard(stripe_api, send, name, page)
+    assert isinstance(answer, Unknown)
+    assert "2 objects" in answer.reason
+
+
 def test_a_search_compares_every_item_of_the_metadata(
     stripe_api: respx.MockRouter, send: Send
 ) -> None:
@@ -240,7 +254,9 @@ def test_a_search_that_saw_too_much_is_not_definite(
     stripe_api: respx.MockRouter, send: Send
 ) -> None:
     pages = [listing(_other(n), has_more=True) for n in range(MOST_PAGES)]
-    assert isinstance(_heard(stripe_api, send, "find_payment", *pages), Unknown)
+    answer = _heard(stripe_api, send, "find_payment", *pages)
+    assert isinstance(answer, Unknown)
+    assert "pages" in answer.reason  # and not that a mock ran out of them
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,6 +21,7 @@ import respx
 import stripe
 from typing_extensions import override
 
+import paykit
 from paykit.psp import (
     Answer,
     Call,
@@ -63,16 +68,32 @@ def _hang_up(listener: socket.socket, answer: bytes) -> None:
             connection.sendall(answer)
 
 
+class _Server(ThreadingHTTPServer):
+    """Keeps its connections open, and notes on which one each request came."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Stripe)
+        self.peers: list[int] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
 class _Stripe(BaseHTTPRequestHandler):
-    """Answers every request with a payment, and keeps the connection."""
+    """Answers every request with a payment."""
 
     protocol_version = "HTTP/1.1"
+    server: _Server
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.do_GET()
 
     def do_GET(self) -> None:
+        self.server.peers.append(self.client_address[1])
         body = json.dumps(payment_intent()).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -85,15 +106,20 @@ class _Stripe(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[str]:
-    """The address of a server that keeps its connections open."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Stripe) as http:
-        http.daemon_threads = True
+def stripe_server() -> Iterator[_Server]:
+    """A server that keeps its connections open."""
+    with _Server() as http:
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
+        yield http
         http.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server(stripe_server: _Server) -> str:
+    """The address of `stripe_server`."""
+    return stripe_server.address
 
 
 @pytest.fixture
@@ -341,6 +367,46 @@ def test_a_closed_adapter_says_that_nothing_was_sent(server: str) -> None:
     psp.close()
     psp.close()
     assert isinstance(psp.send(CREATE), NotSent)
+
+
+_FORK = """
+import os, sys
+from paykit.psp import Call, Succeeded
+from paykit.stripe import StripePsp
+
+address, key, verb, parameters, idempotency_key = sys.argv[1:]
+psp = StripePsp(key, base_url=address)
+call = Call(verb=verb, parameters=parameters, idempotency_key=idempotency_key)
+
+def ask():
+    assert isinstance(psp.send(call), Succeeded)
+
+ask()
+child = os.fork()
+if child == 0:
+    ask()
+    ask()
+    psp.close()
+    os._exit(0)
+assert os.waitpid(child, 0) == (child, 0)
+ask()
+psp.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no fork")
+def test_a_forked_process_never_talks_on_its_parents_connection(
+    stripe_server: _Server,
+) -> None:
+    arguments = (CREATE.verb, CREATE.parameters, str(CREATE.idempotency_key))
+    command = (sys.executable, "-c", _FORK, stripe_server.address, SECRET_KEY)
+    path = str(Path(paykit.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([*command, *arguments], check=True, env=environment, timeout=60)
+    parent, child, child_again, parent_again = stripe_server.peers
+    assert parent == parent_again
+    assert child == child_again
+    assert parent != child
 
 
 def test_the_hosts_client_is_used_and_left_open(server: str) -> None:

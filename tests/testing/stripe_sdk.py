@@ -53,11 +53,11 @@ def sdk_for(url: str, colour: Colour, timeout: float = 20) -> Iterator[Sdk]:
     try:
         if colour == "sync":
             yield Sdk(client, None)
-            http.close()
+            http.close()  # type: ignore[no-untyped-call]
         else:
             with asyncio.Runner() as runner:
                 yield Sdk(client, runner)
-                runner.run(http.close_async())
+                runner.run(http.close_async())  # type: ignore[no-untyped-call]
     finally:
         stripe.enable_telemetry = telemetry
 

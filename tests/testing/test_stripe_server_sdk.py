@@ -1,18 +1,17 @@
-"""The official SDK, unchanged and over real HTTP, cannot tell the server from Stripe."""
+"""The official SDK, unchanged and over real HTTP, finds what it finds at Stripe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 import stripe
 
 from paykit.testing.simulated import Fault, SimulatedProvider
 from tests.testing.stripe_sdk import Sdk, sdk_for, served
+from tests.testing.worlds import StillWorld
 
 # The SDK's own asynchronous transport uses a parameter that httpx has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -20,29 +19,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 CARD_ONLY = {"enabled": True, "allow_redirects": "never"}
 
 
-class World:
-    """A clock that only the test moves."""
-
-    simulated = True
-
-    def __init__(self) -> None:
-        self.time = datetime(2030, 1, 1, tzinfo=UTC)
-        self._count = count(1)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def new_uuid(self) -> UUID:
-        return UUID(int=next(self._count))
+@pytest.fixture
+def world() -> StillWorld:
+    return StillWorld()
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def sim(world: World) -> SimulatedProvider:
+def sim(world: StillWorld) -> SimulatedProvider:
     return SimulatedProvider(world)
 
 
@@ -143,6 +126,7 @@ def test_a_declined_card_raises_with_the_issuers_reason(sdk: Sdk) -> None:
     error = caught.value.error
     assert error is not None
     assert (error.code, error.decline_code) == ("card_declined", "insufficient_funds")
+    assert error.payment_intent is not None
     assert error.payment_intent.status == "requires_payment_method"
     again = sdk("payment_intents.retrieve", intent.id)
     assert again.last_payment_error.charge == again.latest_charge == error.charge
@@ -178,7 +162,7 @@ def test_same_key_with_other_parameters_is_refused(sdk: Sdk) -> None:
         create(sdk, key="k1", amount=1001)
 
 
-def test_a_key_is_forgotten_after_a_day(sdk: Sdk, world: World) -> None:
+def test_a_key_is_forgotten_after_a_day(sdk: Sdk, world: StillWorld) -> None:
     first = create(sdk, key="k1")
     world.time += timedelta(hours=24, seconds=1)
     assert create(sdk, key="k1").id != first.id
@@ -218,7 +202,7 @@ def test_lists_turn_their_pages_in_both_directions(sdk: Sdk) -> None:
     assert ([row.id for row in newer.data], newer.has_more) == (made[2:0:-1], True)
 
 
-def test_lists_are_bounded_by_time(sdk: Sdk, world: World) -> None:
+def test_lists_are_bounded_by_time(sdk: Sdk, world: StillWorld) -> None:
     create(sdk)
     world.time += timedelta(minutes=1)
     late = create(sdk)

@@ -35,6 +35,7 @@ from paykit.errors import UsageError
 from paykit.psp import AsyncPsp
 from paykit.store.sqlite import immediate
 from paykit.store.tx import Tx
+from paykit.store.version import SchemaGuard
 
 __all__ = ["AsyncDriver"]
 
@@ -54,6 +55,7 @@ class AsyncDriver:
     database: AsyncEngine
     psps: PspDirectory
     world: World
+    schema: SchemaGuard = field(default_factory=SchemaGuard)
     _running: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
@@ -114,14 +116,18 @@ class AsyncDriver:
 
         def in_transaction(sync_connection: Connection) -> T:
             with inside_transaction():
-                return phase(Tx(sync_connection, self.world))
+                return phase(self._tx(sync_connection))
 
         async with self.database.begin() as connection:
             return await connection.run_sync(in_transaction)
 
+    def _tx(self, connection: Connection) -> Tx:
+        self.schema(connection)
+        return Tx(connection, self.world)
+
     async def _deliver(self, effect: Deliver[Any]) -> bool:
         async with self.database.begin() as connection:
-            event = await connection.run_sync(lambda c: effect.load(Tx(c, self.world)))
+            event = await connection.run_sync(lambda c: effect.load(self._tx(c)))
             if event is None:
                 return False
             handlers = effect.handlers(event)

@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -34,6 +35,7 @@ from paykit.errors import TransactionOpen, UsageError
 from paykit.psp import Answer, AnyPsp, Psp, Unknown
 from paykit.store.sqlite import immediate
 from paykit.store.tx import Tx
+from paykit.store.version import SchemaGuard
 
 __all__ = [
     "RETRY",
@@ -112,6 +114,7 @@ class Driver:
     database: Database
     psps: PspDirectory
     world: World
+    schema: SchemaGuard = field(default_factory=SchemaGuard)
 
     @classmethod
     def on(cls, database: Database, psps: PspDirectory, world: World) -> Driver:
@@ -157,11 +160,15 @@ class Driver:
     def commit(self, phase: Callable[[Tx], T]) -> T:
         """Run `phase` in one transaction and commit it."""
         with self.database.begin() as connection, inside_transaction():
-            return phase(Tx(connection, self.world))
+            return phase(self._tx(connection))
+
+    def _tx(self, connection: Connection) -> Tx:
+        self.schema(connection)
+        return Tx(connection, self.world)
 
     def _deliver(self, effect: Deliver[Any]) -> bool:
         with self.database.begin() as connection, inside_transaction():
-            tx = Tx(connection, self.world)
+            tx = self._tx(connection)
             event = effect.load(tx)
             if event is None:
                 return False

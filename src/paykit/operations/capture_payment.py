@@ -105,8 +105,13 @@ def _read(at: _Claimed) -> psp.ReadPayment:
 def _judge(at: _Claimed, evidence: psp.Snapshot) -> psp.Answer | None:
     if not isinstance(evidence, psp.PaymentSnapshot):
         return None
-    if evidence.captured > at.captured_before:
+    if evidence.captured == at.captured_before + at.amount:
         return psp.Succeeded(snapshot=evidence)
+    if evidence.captured > at.captured_before:
+        return psp.Rejected(
+            code="captured_otherwise",
+            message=f"another command captured {evidence.captured} minor units",
+        )
     if evidence.status in _RELEASED:
         return psp.Rejected(
             code="authorization_released",

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 from paykit.engine import Environment, Flow, ask, commit
 from paykit.lifecycle import RefundState
 from paykit.money import Money
 from paykit.operations.observe import observe_payment
+from paykit.operations.observe_refund import observe_refund
 from paykit.psp import (
     BalanceTransaction,
     ListBalanceTransactions,
     PaymentSnapshot,
     ReadPayment,
+    ReadRefund,
+    RefundSnapshot,
     Succeeded,
 )
 from paykit.psp.facts import balance_fact
@@ -29,6 +33,9 @@ from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
 __all__ = ["refresh_payment"]
+
+_WAITING: Final = frozenset({RefundState.PENDING, RefundState.REQUIRES_ACTION})
+_REFUNDS: Final = frozenset({"refund", "refund_failure"})
 
 
 def refresh_payment(env: Environment, payment_id: str) -> Flow[bool]:
@@ -44,7 +51,20 @@ def refresh_payment(env: Environment, payment_id: str) -> Flow[bool]:
     if not isinstance(answer.snapshot, PaymentSnapshot):
         return False
     row = yield from commit(partial(_observe, row, answer.snapshot))
+    yield from _waiting_refunds(env, row)
     return (yield from _fees(env, row))
+
+
+def _waiting_refunds(env: Environment, row: PaymentRow) -> Flow[None]:
+    """Read the refunds that the PSP has accepted and not yet ended."""
+    psp = env.psps.for_binding(row.binding)
+    for reference in (yield from commit(partial(_waiting, row))):
+        call = psp.prepare(ReadRefund(refund=reference), None)
+        answer = yield from ask(row.binding, call)
+        if isinstance(answer, Succeeded) and isinstance(
+            answer.snapshot, RefundSnapshot
+        ):
+            yield from commit(partial(_observe_refund, row, answer.snapshot))
 
 
 def _fees(env: Environment, row: PaymentRow) -> Flow[bool]:
@@ -64,12 +84,18 @@ def _fees(env: Environment, row: PaymentRow) -> Flow[bool]:
 
 
 def _complete(row: PaymentRow, found: Sequence[BalanceTransaction], gross: int) -> bool:
-    """Whether the balance shows all of `gross`; other currencies cannot be compared."""
-    if not found:
-        return False
+    """
+    Whether the balance shows `gross`; other currencies cannot be compared.
+
+    A partial capture shows the whole charge and then its reversal, and a list by
+    charge may hold the first alone, or the refunds of the charge as well.
+    """
     if any(transaction.currency != row.currency for transaction in found):
         return True
-    return sum(transaction.amount for transaction in found) == gross
+    if gross < 0:
+        return any(transaction.amount == gross for transaction in found)
+    own = [one.amount for one in found if one.category not in _REFUNDS]
+    return bool(own) and (sum(own) == gross or (len(own) == 1 and own[0] > gross))
 
 
 # -- phases ----------------------------------------------------------------------------
@@ -83,6 +109,20 @@ def _observe(read: PaymentRow, seen: PaymentSnapshot, tx: Tx) -> PaymentRow:
     row = payments.load(tx, read.id, merchant=None, lock=True)
     fresh = row.version == read.version
     return observe_payment(tx, row, seen, cause="refresh", fresh=fresh)
+
+
+def _waiting(row: PaymentRow, tx: Tx) -> tuple[str, ...]:
+    return tuple(
+        refund.psp_reference
+        for refund in refunds.of_payment(tx, row.id)
+        if refund.psp_reference is not None and refund.state in _WAITING
+    )
+
+
+def _observe_refund(read: PaymentRow, seen: RefundSnapshot, tx: Tx) -> None:
+    row = payments.load(tx, read.id, merchant=None, lock=True)
+    fresh = row.version == read.version
+    observe_refund(tx, row, seen, cause="refresh", fresh=fresh)
 
 
 def _sources(row: PaymentRow, tx: Tx) -> tuple[tuple[str, int], ...]:

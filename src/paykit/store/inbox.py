@@ -34,7 +34,9 @@ class InboxRow:
 
 
 _COLUMNS = ("id", "binding", "event_id", "event_type", "account", "body")
-_VALUES: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in (*_COLUMNS, "status", "received_at")}
+_VALUES: dict[str, BindParameter[Any]] = {
+    name: bindparam(name) for name in (*_COLUMNS, "status", "received_at")
+}
 
 
 def receive(

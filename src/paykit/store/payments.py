@@ -89,10 +89,20 @@ def _row(row: Row[tuple[object, ...]]) -> PaymentRow:
 
 
 def insert_or_ignore(tx: Tx, table: Table) -> PostgresqlInsert | SqliteInsert:
-    """Return an INSERT that leaves an existing row with the same key alone."""
+    """
+    Return an INSERT that leaves an existing row with the same key alone.
+
+    The result's row count tells which it was. It is asked for: otherwise SQLAlchemy
+    closes the cursor of an INSERT first, and psycopg then says -1.
+    """
     if tx.connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+        statement = postgresql.insert(table).on_conflict_do_nothing()
+        return statement.execution_options(preserve_rowcount=True)
+    return (
+        sqlite.insert(table)
+        .on_conflict_do_nothing()
+        .execution_options(preserve_rowcount=True)
+    )
 
 
 def load(tx: Tx, payment_id: str, *, merchant: str | None, lock: bool) -> PaymentRow:

@@ -106,7 +106,7 @@ class _Said:
             status=error.http_status,
             error=details,
             headers=headers,
-            message=redact(message[:_LONGEST_MESSAGE])
+            message=redact(message)[:_LONGEST_MESSAGE]
             if isinstance(message, str)
             else "",
         )
@@ -233,8 +233,6 @@ def _other(said: _Said) -> Answer:
         return _not_executed(said)
     if said.status == 409:
         return _in_flight(said)
-    if said.status == 429:  # without an error object: turned away before the API
-        return _not_executed(said)
     if said.status is not None and 300 <= said.status < 400:
         return _misconfigured(said)
     return _unknown(said)

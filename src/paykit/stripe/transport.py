@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from typing import Final, NoReturn, SupportsIndex
 
@@ -135,7 +136,7 @@ class SyncTransport(stripe.HTTPClient):
         process = os.getpid()
         inherited = self._process != process and not self._client.is_closed
         if inherited and self._owns_client:
-            # Kept and never touched again: closing it would end the parent's TLS.
+            # Kept and never touched again: its connections are the parent's to close.
             self._of_parents.append(self._client)
             self._client = httpx.Client(timeout=TIMEOUTS)
             self._process = process
@@ -155,6 +156,8 @@ class AsyncTransport(stripe.HTTPClient):
     def __init__(self, client: httpx.AsyncClient | None) -> None:
         super().__init__()
         self._given = client
+        # Loading the certificates takes tens of milliseconds: here, not in a loop.
+        self._tls = httpx.create_ssl_context() if client is None else None
         # No weak references: an open connection refers to its loop and would keep it.
         self._open: dict[asyncio.AbstractEventLoop, _Opened] = {}
 
@@ -194,7 +197,7 @@ class AsyncTransport(stripe.HTTPClient):
             for other in list(self._open):  # other threads may add theirs meanwhile
                 if other.is_closed():
                     self._open.pop(other, None)
-            opened = self._open[loop] = _Opened(self, loop)
+            opened = self._open[loop] = _Opened(self, loop, self._tls)
             await anext(opened.lifetime)
         return opened.client
 
@@ -207,9 +210,12 @@ class _Opened:
     """A client, and the generator that closes it together with its event loop."""
 
     def __init__(
-        self, transport: AsyncTransport, loop: asyncio.AbstractEventLoop
+        self,
+        transport: AsyncTransport,
+        loop: asyncio.AbstractEventLoop,
+        tls: ssl.SSLContext | None,
     ) -> None:
-        self.client = httpx.AsyncClient(timeout=TIMEOUTS)
+        self.client = httpx.AsyncClient(timeout=TIMEOUTS, verify=tls or True)
         self.lifetime = self._live(transport, loop)
 
     async def _live(

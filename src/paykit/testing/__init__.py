@@ -9,5 +9,3 @@ never tests pays nothing.
 ``paykit.testing.stripe_server``
     The same provider behind Stripe's HTTP API, for the unchanged Stripe SDK.
 """
-
-__all__: list[str] = []

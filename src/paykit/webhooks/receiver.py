@@ -96,7 +96,7 @@ def _store(verified: _Verified) -> Flow[WebhookResponse]:
                 body=verified.body,
             )
         )
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, SchemaOutOfDate) as error:
         _log.error("a webhook could not be stored: %s", type(error).__name__)
         return _UNAVAILABLE
     return _STORED if new else _DUPLICATE

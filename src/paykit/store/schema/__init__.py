@@ -11,6 +11,7 @@ from paykit.store.schema.ledger import (
 from paykit.store.schema.messages import event, inbox, work
 from paykit.store.schema.operations import attempt, operation, psp_answer
 from paykit.store.schema.payments import claim, live_reference, payment, refund
+from paykit.store.schema.version import schema_version
 
 __all__ = [
     "attempt",
@@ -28,5 +29,6 @@ __all__ = [
     "psp_answer",
     "reconciliation_break",
     "refund",
+    "schema_version",
     "work",
 ]

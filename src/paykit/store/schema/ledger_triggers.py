@@ -40,6 +40,7 @@ def _mirrors(row: str) -> str:
     Return SQL for: `row` reverses nothing, or is the exact mirror of what it reverses.
 
     Its key follows from the original's, so that the key table refuses a second mirror.
+    Merchant and currency follow from the accounts.
     A reversal cannot be reversed, and only a reversal may be named like one.
     """
     return (
@@ -48,7 +49,7 @@ def _mirrors(row: str) -> str:
         f"EXISTS (SELECT 1 FROM {_TRANSFER} o WHERE o.id = {row}.reverses "
         f"AND o.reverses IS NULL AND o.debit_id = {row}.credit_id "
         f"AND o.credit_id = {row}.debit_id AND o.amount = {row}.amount "
-        f"AND o.currency = {row}.currency AND o.fact_key = {row}.fact_key "
+        f"AND o.fact_key = {row}.fact_key "
         f"AND o.kind || '_reversal' = {row}.kind) END"
     )
 

@@ -17,6 +17,7 @@ from paykit.testing.simulated.objects import (
 from paykit.testing.simulated.provider import SimulatedProvider
 from paykit.testing.simulated.psp import AsyncSimulatedPsp, SimulatedPsp
 from paykit.testing.simulated.render import API_VERSION
+from paykit.testing.simulated.webhooks import sign
 
 __all__ = [
     "API_VERSION",
@@ -39,4 +40,5 @@ __all__ = [
     "SimulatedProvider",
     "SimulatedPsp",
     "Ticket",
+    "sign",
 ]

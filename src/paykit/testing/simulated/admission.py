@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from paykit.testing.simulated.endpoints import WRITES, perform
@@ -21,7 +21,7 @@ from paykit.testing.simulated.parameters import Params, checked
 from paykit.testing.simulated.render import render_error
 from paykit.testing.simulated.state import Cause, State
 
-__all__ = ["Ticket", "admit", "damaged", "execute"]
+__all__ = ["Account", "Ticket", "admit", "execute"]
 
 _LOST_BEFORE: Final[Mapping[Fault | None, Damage]] = {
     Fault.LOSE_REQUEST_UNSENT: Damage.REFUSED,
@@ -32,6 +32,14 @@ _LOST_AFTER: Final[Mapping[Fault | None, Damage]] = {
     Fault.HANG: Damage.SILENT,
     Fault.TRUNCATED: Damage.TRUNCATED,
 }
+
+
+@dataclass(slots=True)
+class Account:
+    """One account: what happened in it, and the keys it has seen."""
+
+    state: State
+    keys: Keys = field(default_factory=Keys)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +55,10 @@ class Ticket:
 
 
 def admit(
-    state: State, keys: Keys, request: ApiRequest, planned: Planned | None
+    account: Account, request: ApiRequest, planned: Planned | None
 ) -> Ticket | Reply:
     """Return a ticket for `request`, or the reply if it is not to be executed."""
-    request_id = state.new_id("req")
+    request_id = account.state.new_id("req")
     fault = None if planned is None else planned.fault
     if fault in _LOST_BEFORE:
         damage = _LOST_BEFORE[fault]
@@ -58,11 +66,11 @@ def admit(
     try:
         _turn_away(fault)
         params = checked(request.verb, request.params)
-        stored = _claim(state, keys, request, params)
+        stored = _claim(account, request, params)
     except ProviderError as error:
         return _refusal(error, request_id)
     if stored is not None:
-        return damaged(_repeated(stored, request_id), fault)
+        return _damaged(_repeated(stored, request_id), fault)
     return Ticket(
         request=request,
         params=params,
@@ -72,7 +80,16 @@ def admit(
     )
 
 
-def execute(state: State, ticket: Ticket) -> tuple[Reply, bool]:
+def execute(account: Account, ticket: Ticket) -> Reply:
+    """Execute the request, let its key remember the answer, and return that."""
+    request = ticket.request
+    reply, remember = _perform(account.state, ticket)
+    if request.key is not None and request.verb in WRITES:
+        account.keys.settle(request.key, reply if remember else None)
+    return _damaged(reply, ticket.fault)
+
+
+def _perform(state: State, ticket: Ticket) -> tuple[Reply, bool]:
     """Return the answer and whether the request's key is to remember it."""
     request, request_id = ticket.request, ticket.request_id
     state.cause = Cause(request_id, request.key)
@@ -86,7 +103,7 @@ def execute(state: State, ticket: Ticket) -> tuple[Reply, bool]:
     return reply, remember
 
 
-def damaged(reply: Reply, fault: Fault | None) -> Reply:
+def _damaged(reply: Reply, fault: Fault | None) -> Reply:
     """Return `reply` with what `fault` does to it on its way."""
     return replace(reply, damage=_LOST_AFTER.get(fault))
 
@@ -104,17 +121,15 @@ def _turn_away(fault: Fault | None) -> None:
             return
 
 
-def _claim(
-    state: State, keys: Keys, request: ApiRequest, params: Params
-) -> Reply | None:
+def _claim(account: Account, request: ApiRequest, params: Params) -> Reply | None:
     """Take the request's key, or return what it remembers."""
     if request.key is None or request.verb not in WRITES:
         return None
-    return keys.claim(
+    return account.keys.claim(
         request.key,
         f"{request.verb}/{request.target}",
         json.dumps(params.values, sort_keys=True),
-        state.world.now(),
+        account.state.shared.world.now(),
     )
 
 

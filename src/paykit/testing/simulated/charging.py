@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from paykit.testing.simulated.balance import post_capture, post_failure
-from paykit.testing.simulated.errors import card_error
+from paykit.testing.simulated.errors import card_error, unexpected_state
 from paykit.testing.simulated.methods import METHODS
 from paykit.testing.simulated.objects import (
     SimCharge,
@@ -118,8 +118,11 @@ def post_late(state: State) -> None:
         state.emit("charge.updated", charge, {"balance_transaction": None})
 
 
-def return_debit(state: State, charge: SimCharge) -> None:
+def return_debit(state: State, intent: SimIntent) -> None:
     """Let a charge that had succeeded fail: the payer's bank took the money back."""
+    charge = state.latest_charge(intent)
+    if charge is None or charge.status != "succeeded" or not charge.captured:
+        raise unexpected_state("There is no successful charge to return.", intent)
     charge.status = "failed"
     charge.decline = replace(_RETURNED, charge=charge.id)
     post_failure(state, charge)

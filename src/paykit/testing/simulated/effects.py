@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from paykit.testing.simulated.objects import Json
@@ -40,37 +40,68 @@ class Effects:
 
 def effects_of(states: Iterable[State], metadata: Mapping[str, str]) -> Effects:
     """Count what happened to the payments that carry all of `metadata`."""
-    charges, attempts, captures, captured, refunds, refunded, balance = (
-        Counter[str]() for _ in range(7)
-    )
+    tally = _Tally()
     for state in states:
+        # A dictionary, not a set: its order is always the same.
         chosen = {
-            intent.id
+            intent.id: intent
             for intent in state.intents.values()
             if metadata.items() <= intent.metadata.items()
         }
-        for counter in (charges, attempts, captures, captured, refunds, refunded):
-            counter.update(dict.fromkeys(chosen, 0))
-        for charge in state.charges.values():
-            if charge.intent in chosen:
-                attempts[charge.intent] += 1
-                charges[charge.intent] += charge.status == "succeeded"
-                captures[charge.intent] += charge.captured
-                captured[charge.intent] += charge.amount_captured
-        for refund in state.refunds.values():
-            counts = refund.status != "failed" and not refund.release
-            if refund.intent in chosen and counts:
-                refunds[refund.intent] += 1
-                refunded[refund.intent] += refund.amount
+        tally.count(state, chosen)
+    return Effects(
+        charges=dict(tally.charges),
+        attempts=dict(tally.attempts),
+        captures=dict(tally.captures),
+        captured=dict(tally.captured),
+        refunds=dict(tally.refunds),
+        refunded=dict(tally.refunded),
+        balance=dict(tally.balance),
+    )
+
+
+class _Tally:
+    """The counters of an `Effects`, while they are counted."""
+
+    def __init__(self) -> None:
+        self.charges = Counter[str]()
+        self.attempts = Counter[str]()
+        self.captures = Counter[str]()
+        self.captured = Counter[str]()
+        self.refunds = Counter[str]()
+        self.refunded = Counter[str]()
+        self.balance = Counter[str]()
+        self._by_intent = (
+            self.charges,
+            self.attempts,
+            self.captures,
+            self.captured,
+            self.refunds,
+            self.refunded,
+        )
+
+    def count(self, state: State, chosen: Collection[str]) -> None:
+        """Add what happened to the `chosen` payments of one account."""
+        for intent in chosen:
+            for by_intent in self._by_intent:
+                by_intent[intent] += 0
+        self._count_charges(state, chosen)
+        self._count_refunds(state, chosen)
         for movement in state.balance.values():
             if state.charges[movement.charge].intent in chosen:
-                balance[movement.currency] += movement.amount - movement.fee
-    return Effects(
-        charges=charges,
-        attempts=attempts,
-        captures=captures,
-        captured=captured,
-        refunds=refunds,
-        refunded=refunded,
-        balance=balance,
-    )
+                self.balance[movement.currency] += movement.amount - movement.fee
+
+    def _count_charges(self, state: State, chosen: Collection[str]) -> None:
+        for charge in state.charges.values():
+            if charge.intent in chosen:
+                self.attempts[charge.intent] += 1
+                self.charges[charge.intent] += charge.status == "succeeded"
+                self.captures[charge.intent] += charge.captured
+                self.captured[charge.intent] += charge.amount_captured
+
+    def _count_refunds(self, state: State, chosen: Collection[str]) -> None:
+        for refund in state.refunds.values():
+            given_back = refund.status != "failed" and not refund.release
+            if refund.intent in chosen and given_back:
+                self.refunds[refund.intent] += 1
+                self.refunded[refund.intent] += refund.amount

@@ -71,7 +71,7 @@ def _read(state: State, verb: str, target: str) -> SimObject:
         "charges": state.charges,
         "refunds": state.refunds,
         "balance": state.balance,
-        "events": state.events,
+        "events": state.events() if verb == "read_event" else {},
     }
     table, kind = READS[verb]
     found = tables[table].get(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
-from paykit.testing.simulated.objects import Json
+from paykit.testing.simulated.objects import DEFAULT_ACCOUNT, Json
 
 __all__ = ["ApiRequest", "Damage", "Reply"]
 
@@ -21,6 +21,8 @@ class ApiRequest:
     """Body or query parameters; numbers and flags may be text, as in a form."""
     key: str | None = None
     """The idempotency key; only writes have one."""
+    account: str = DEFAULT_ACCOUNT
+    """Whose payments and keys these are; no account sees another one's."""
 
 
 class Damage(StrEnum):

@@ -106,7 +106,7 @@ def list_events(state: State, params: Params) -> Page:
     return _page(
         (
             event
-            for event in state.events.values()
+            for event in state.events().values()
             if (not types or event.type in types)
             and delivered in (None, event.delivered)
         ),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 __all__ = [
+    "DEFAULT_ACCOUNT",
     "Json",
     "SimBalanceTransaction",
     "SimCharge",
@@ -16,6 +17,9 @@ __all__ = [
     "SimObject",
     "SimRefund",
 ]
+
+DEFAULT_ACCOUNT: Final = "default"
+"""The account that the provider's own key speaks for."""
 
 Json: TypeAlias = dict[str, object]
 """A JSON object, as Stripe would send it."""
@@ -136,6 +140,7 @@ class SimEvent:
 
     id: str
     created: datetime
+    account: str
     type: str
     object: Json
     previous: Json | None

@@ -8,52 +8,68 @@ adapter of `paykit.psp`, and `paykit.testing.stripe_server`, which speaks Stripe
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
+from typing import TypeVar
 
-from paykit.clock import World
-from paykit.testing.simulated import admission, charging, intents, refunds
-from paykit.testing.simulated.admission import Ticket
+from paykit.clock import SYSTEM, World
+from paykit.testing.simulated import charging, intents, refunds
+from paykit.testing.simulated.admission import Account, Ticket, admit, execute
 from paykit.testing.simulated.archive import pack, unpack
 from paykit.testing.simulated.effects import Effects, effects_of
-from paykit.testing.simulated.endpoints import WRITES, perform
+from paykit.testing.simulated.endpoints import perform
+from paykit.testing.simulated.errors import not_found
 from paykit.testing.simulated.exchange import ApiRequest, Reply
 from paykit.testing.simulated.faults import Faults
-from paykit.testing.simulated.idempotency import Keys
-from paykit.testing.simulated.objects import Json, SimEvent, SimIntent
+from paykit.testing.simulated.objects import (
+    DEFAULT_ACCOUNT,
+    Json,
+    SimEvent,
+    SimIntent,
+    SimRefund,
+)
 from paykit.testing.simulated.parameters import checked
 from paykit.testing.simulated.render import render
-from paykit.testing.simulated.state import Cause, State
+from paykit.testing.simulated.state import Cause, Shared, State
 from paykit.testing.simulated.webhooks import sign
 
 __all__ = ["SimulatedProvider"]
 
+_Row = TypeVar("_Row")
+
 
 class SimulatedProvider:
     """
-    One account of a payment provider. Every method is thread-safe.
+    A payment provider and its accounts. Every method is thread-safe.
 
     `handle` answers requests; `faults` scripts what goes wrong with them. The methods
-    from `complete_authentication` to `return_debit` are what happens without a request:
-    payers act, banks settle, holds run out. They raise `ProviderError` if the object
-    does not exist or is not in a state for that.
+    from `complete_authentication` to `settle_charges` are what happens without a
+    request: payers act, banks settle, holds run out. They raise `ProviderError` if the
+    object does not exist or is not in a state for that.
     """
 
     def __init__(
         self,
-        world: World,
+        world: World = SYSTEM,
         *,
         tag: str = "sim",
         webhook_secret: str = "whsec_simulated",
     ) -> None:
-        """Open an account without a history; `tag` becomes part of every id."""
+        """Open for business, without a history; `tag` becomes part of every id."""
         self._lock = RLock()
-        self._keys = Keys()
-        self.state = State(world, tag)
+        self._shared = Shared(world, tag)
+        self._accounts: dict[str, Account] = {}
         self.faults = Faults()
         self.webhook_secret = webhook_secret
+
+    @property
+    def world(self) -> World:
+        """The world whose time it is here."""
+        return self._shared.world
 
     # Requests
 
@@ -71,17 +87,15 @@ class SimulatedProvider:
         """
         planned = self.faults.take(request)
         with self._lock:
-            return admission.admit(self.state, self._keys, request, planned)
+            return admit(self._account(request.account), request, planned)
 
     def finish(self, ticket: Ticket) -> Reply:
         """Execute what `begin` let in, remember the answer and give it."""
-        request = ticket.request
         with self._lock:
-            reply, remember = admission.execute(self.state, ticket)
-            if request.key is not None and request.verb in WRITES:
-                self._keys.settle(request.key, reply if remember else None)
-            charging.post_late(self.state)
-            return admission.damaged(reply, ticket.fault)
+            account = self._account(ticket.request.account)
+            reply = execute(account, ticket)
+            charging.post_late(account.state)
+            return reply
 
     def call(self, verb: str, target: str = "", /, **params: object) -> Json:
         """
@@ -91,73 +105,84 @@ class SimulatedProvider:
         `ProviderError` if the provider refuses.
         """
         with self._lock:
-            self.state.cause = Cause(request_id=self.state.new_id("req"))
-            body = perform(self.state, verb, target, checked(verb, params))
-            charging.post_late(self.state)
+            state = self._account(DEFAULT_ACCOUNT).state
+            state.cause = Cause(request_id=state.new_id("req"))
+            body = perform(state, verb, target, checked(verb, params))
+            charging.post_late(state)
             return body
 
     # What happens without a request
 
-    def complete_authentication(self, payment: str, *, success: bool = True) -> None:
+    def complete_authentication(self, payment: str, success: bool = True) -> None:
         """Let the payer pass 3-D Secure, or fail it."""
-        with self._outside() as state:
-            intents.authenticate(state, state.intent(payment), success=success)
+        with self._outside(payment) as (state, intent):
+            intents.authenticate(state, intent, success=success)
 
     def expire_authorization(self, payment: str, *, reason: str = "automatic") -> None:
         """Let an authorization run out; `reason` may also be ``expired``."""
-        with self._outside() as state:
-            intents.expire(state, state.intent(payment), reason)
+        with self._outside(payment) as (state, intent):
+            intents.expire(state, intent, reason)
+
+    def return_debit(self, payment: str) -> None:
+        """Let the charge of a succeeded payment fail after all."""
+        with self._outside(payment) as (state, intent):
+            charging.return_debit(state, intent)
 
     def settle_refunds(self) -> None:
         """Let pending refunds succeed, and those that are to fail, fail."""
-        with self._outside() as state:
-            for refund in list(state.refunds.values()):
+        for refund in self._all(lambda state: state.refunds):
+            with self._outside(refund.intent) as (state, _):
                 refunds.settle(state, refund)
 
     def settle_charges(self) -> None:
         """Let the charges of slow payment methods come to their end."""
-        with self._outside() as state:
-            for charge in list(state.charges.values()):
+        for charge in self._all(lambda state: state.charges):
+            with self._outside(charge.intent) as (state, _):
                 charging.settle(state, charge)
-
-    def return_debit(self, payment: str) -> None:
-        """Let the charge of a succeeded payment fail after all."""
-        with self._outside() as state:
-            intent = state.intent(payment)
-            charging.return_debit(state, state.charge(intent.latest_charge or ""))
 
     # What tests look at
 
-    def effects(
-        self,
-        metadata: Mapping[str, str] | None = None,
-        *,
-        payment: str | None = None,
-    ) -> Effects:
-        """Count what happened to `payment`, or to those with `metadata`, or to all."""
+    def effects(self, metadata: Mapping[str, str] | None = None) -> Effects:
+        """Count what happened to the payments with `metadata`, or to all of them."""
         with self._lock:
-            return effects_of(self.state, metadata or {}, payment)
+            states = [account.state for account in self._accounts.values()]
+            return effects_of(states, metadata or {})
 
     def intent(self, payment: str) -> SimIntent:
         """Return the payment itself, for assertions; raises `ProviderError`."""
         with self._lock:
-            return self.state.intent(payment)
+            return self._state_of(payment).intents[payment]
+
+    def remembered(self, key: str) -> int | None:
+        """Return the HTTP status that was answered under an idempotency key."""
+        with self._lock:
+            for account in self._accounts.values():
+                known = account.keys.remembered.get(key)
+                if known is not None and known.reply is not None:
+                    return known.reply.status
+            return None
+
+    def charged_at(self, payment: str) -> list[datetime]:
+        """Return when the issuer approved a charge of this payment."""
+        rows = self._all(lambda state: state.charges)
+        approved = [row for row in rows if row.status == "succeeded"]
+        return [row.created for row in approved if row.intent == payment]
+
+    def intents_with(self, key: str, value: str) -> list[SimIntent]:
+        """Return the payments whose metadata has this item, oldest first."""
+        rows = self._all(lambda state: state.intents)
+        return [row for row in rows if row.metadata.get(key) == value]
+
+    def refunds_with(self, key: str, value: str) -> list[SimRefund]:
+        """Return the refunds whose metadata has this item, oldest first."""
+        rows = self._all(lambda state: state.refunds)
+        return [row for row in rows if row.metadata.get(key) == value]
 
     def events(self, *, undelivered: bool = False) -> list[SimEvent]:
         """Return the events so far, oldest first."""
         with self._lock:
-            found = self.state.events.values()
+            found = self._shared.events.values()
             return [event for event in found if not (undelivered and event.delivered)]
-
-    def dump(self) -> Json:
-        """Return everything the provider remembers as JSON, for `load`."""
-        with self._lock:
-            return pack(self.state, self._keys)
-
-    def load(self, dumped: Json) -> None:
-        """Remember what `dump` returned, instead of what is remembered now."""
-        with self._lock:
-            unpack(dumped, self.state, self._keys)
 
     # Webhooks
 
@@ -165,7 +190,7 @@ class SimulatedProvider:
         """Return `event` as a webhook's body and headers, signed at this moment."""
         with self._lock:
             body = json.dumps(render(event)).encode()
-            return body, sign(body, self.webhook_secret, self.state.world.now())
+            return body, sign(body, self.webhook_secret, self.world.now())
 
     def mark_delivered(self, event: SimEvent) -> None:
         """Note that the receiver has accepted `event`."""
@@ -182,13 +207,47 @@ class SimulatedProvider:
             events = self.events(undelivered=True)
             webhooks = [self.webhook(event) for event in events]
             for event in events:
-                self.mark_delivered(event)
+                event.delivered = True
             return webhooks
 
-    @contextmanager
-    def _outside(self) -> Iterator[State]:
-        """Change the state without a request: events then name none."""
+    def take_webhooks(self) -> list[bytes]:
+        """Return the bodies of `pending_webhooks`, for a sender that signs itself."""
+        return [body for body, _ in self.pending_webhooks()]
+
+    # Memory
+
+    def dump(self) -> Json:
+        """Return everything the provider remembers as JSON, for `load`."""
         with self._lock:
-            self.state.cause = Cause()
-            yield self.state
-            charging.post_late(self.state)
+            return pack(self._shared, self._accounts)
+
+    def load(self, dumped: Json) -> None:
+        """Remember what `dump` returned, instead of what is remembered now."""
+        with self._lock:
+            self._accounts = unpack(dumped, self._shared)
+
+    def _account(self, name: str) -> Account:
+        if name not in self._accounts:
+            self._accounts[name] = Account(State(self._shared, name))
+        return self._accounts[name]
+
+    def _state_of(self, payment: str) -> State:
+        for account in self._accounts.values():
+            if payment in account.state.intents:
+                return account.state
+        raise not_found("payment_intent", payment, param="intent")
+
+    def _all(self, table: Callable[[State], dict[str, _Row]]) -> list[_Row]:
+        """Return the rows of a table in all accounts."""
+        with self._lock:
+            accounts = self._accounts.values()
+            return [row for one in accounts for row in table(one.state).values()]
+
+    @contextmanager
+    def _outside(self, payment: str) -> Iterator[tuple[State, SimIntent]]:
+        """Change a payment without a request: events then name none."""
+        with self._lock:
+            state = self._state_of(payment)
+            state.cause = Cause()
+            yield state, state.intents[payment]
+            charging.post_late(state)

@@ -25,9 +25,9 @@ from paykit.testing.simulated.asking import ask
 from paykit.testing.simulated.endpoints import WRITES
 from paykit.testing.simulated.exchange import ApiRequest, Reply
 from paykit.testing.simulated.hearing import hear
-from paykit.testing.simulated.objects import Json
+from paykit.testing.simulated.objects import DEFAULT_ACCOUNT, Json
 from paykit.testing.simulated.provider import SimulatedProvider
-from paykit.testing.simulated.webhooks import check_signature
+from paykit.testing.simulated.webhooks import check_signature, sign
 
 __all__ = ["AsyncSimulatedPsp", "SimulatedPsp"]
 
@@ -38,9 +38,16 @@ _Talk: TypeAlias = Generator[ApiRequest, Reply, Answer]
 class _Simulated:
     """What the blocking and the asyncio face share: everything but the waiting."""
 
-    def __init__(self, sim: SimulatedProvider, *, account: str = "default") -> None:
+    def __init__(
+        self,
+        sim: SimulatedProvider,
+        account: str = DEFAULT_ACCOUNT,
+        webhook_secret: str | None = None,
+    ) -> None:
+        """Speak for one account of `sim`; the secret defaults to the provider's."""
         self.sim: Final = sim
         self._account: Final = account
+        self._webhook_secret: Final = webhook_secret or sim.webhook_secret
 
     @property
     def provider(self) -> str:
@@ -70,7 +77,11 @@ class _Simulated:
 
     def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, /) -> None:
         """Check Stripe's signature scheme; raises `SignatureInvalid`."""
-        check_signature(body, headers, self.sim.webhook_secret, now)
+        check_signature(body, headers, self._webhook_secret, now)
+
+    def sign(self, body: bytes, now: datetime) -> dict[str, str]:
+        """Return the headers with which the provider would deliver `body` at `now`."""
+        return sign(body, self._webhook_secret, now)
 
     def read_envelope(self, body: bytes, /) -> WebhookEnvelope:
         """Return what the inbox needs; raises `SignatureInvalid` if unreadable."""
@@ -92,16 +103,18 @@ class SimulatedPsp(_Simulated):
     def __init__(
         self,
         sim: SimulatedProvider,
+        account: str = DEFAULT_ACCOUNT,
+        webhook_secret: str | None = None,
         *,
-        account: str = "default",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        super().__init__(sim, account=account)
+        """See `SimulatedPsp`; `sleep` passes the time of a delay, in seconds."""
+        super().__init__(sim, account, webhook_secret)
         self._sleep = sleep
 
     def send(self, call: Call, /) -> Answer:
         """Send `call`; see `paykit.psp.Psp.send`."""
-        talk = _talk(call)
+        talk = _talk(call, self.account)
         request = next(talk)
         while True:
             try:
@@ -124,7 +137,7 @@ class AsyncSimulatedPsp(_Simulated):
 
     async def send(self, call: Call, /) -> Answer:
         """Send `call`; see `paykit.psp.Psp.send`."""
-        talk = _talk(call)
+        talk = _talk(call, self.account)
         request = next(talk)
         while True:
             try:
@@ -147,7 +160,7 @@ class AsyncSimulatedPsp(_Simulated):
         return self.sim.finish(ticket)
 
 
-def _talk(call: Call) -> _Talk:
+def _talk(call: Call, account: str) -> _Talk:
     """Ask for what `call` says, page by page if it looks for something."""
     asked = json.loads(call.parameters)
     request = ApiRequest(
@@ -155,6 +168,7 @@ def _talk(call: Call) -> _Talk:
         target=asked["target"],
         params=asked["params"],
         key=call.idempotency_key,
+        account=account,
     )
     reader = _READERS[call.verb]
     if "wanted" in asked:
@@ -182,9 +196,8 @@ def _look_for(
 
 
 def _read_movements(body: Json) -> Snapshot:
-    """Return a list of balance transactions, oldest first as they happened."""
-    rows = reversed(read.read_rows(body))
-    return tuple(read.read_balance_transaction(row) for row in rows)
+    """Return a list of balance transactions, newest first as the provider lists."""
+    return tuple(read.read_balance_transaction(row) for row in read.read_rows(body))
 
 
 _READERS: Final[Mapping[str, Callable[[Json], Snapshot]]] = {

@@ -46,6 +46,8 @@ _STATUSES: Final = {
     "canceled": PaymentStatus.CANCELED,
 }
 
+_REFUND_STATUSES: Final = frozenset(RefundStatus) - {RefundStatus.UNRECOGNIZED}
+
 _EXPIRED: Final = ("automatic", "expired")
 """The provider's own reasons for canceling a hold that ran out."""
 
@@ -117,7 +119,7 @@ def read_charge(body: Json) -> ChargeSnapshot:
 def read_refund(body: Json) -> RefundSnapshot:
     """Return the snapshot of a ``refund``."""
     raw = read_text(body, "status")
-    known = raw in set(RefundStatus)
+    known = raw in _REFUND_STATUSES
     return RefundSnapshot(
         reference=read_text(body, "id"),
         payment=_reference(body.get("payment_intent")),

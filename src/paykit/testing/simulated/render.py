@@ -9,6 +9,7 @@ from typing import Final, assert_never
 from paykit.testing.simulated.errors import ProviderError
 from paykit.testing.simulated.methods import METHODS
 from paykit.testing.simulated.objects import (
+    DEFAULT_ACCOUNT,
     Json,
     SimBalanceTransaction,
     SimCharge,
@@ -279,9 +280,11 @@ def _event(event: SimEvent) -> Json:
     data: Json = {"object": event.object}
     if event.previous is not None:
         data["previous_attributes"] = event.previous
+    whose: Json = {} if event.account == DEFAULT_ACCOUNT else {"account": event.account}
     return {
         "id": event.id,
         "object": "event",
+        **whose,
         "api_version": API_VERSION,
         "created": _seconds(event.created),
         "data": data,

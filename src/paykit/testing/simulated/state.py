@@ -1,4 +1,4 @@
-"""The simulated account's memory: its objects, its ids and its stream of events."""
+"""The simulated provider's memory: an account's objects, and what accounts share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from paykit.testing.simulated.objects import (
 )
 from paykit.testing.simulated.render import render
 
-__all__ = ["Cause", "State"]
+__all__ = ["Cause", "Shared", "State"]
 
 _Found = TypeVar("_Found")
 
@@ -34,30 +34,47 @@ class Cause:
 
 
 @dataclass(slots=True)
-class State:
-    """Everything the provider remembers. Dictionaries keep the order of creation."""
+class Shared:
+    """What all accounts of a provider have in common: ids and the stream of events."""
 
     world: World
     tag: str
-    """Part of every id, so that two simulated accounts do not share ids."""
+    """Part of every id, so that two simulated providers do not share ids."""
+    counters: Counter[str] = field(default_factory=Counter)
+    events: dict[str, SimEvent] = field(default_factory=dict)
+
+    def next_id(self, prefix: str) -> str:
+        """Return a fresh id, such as ``pi_sim0000001``."""
+        self.counters[prefix] += 1
+        return f"{prefix}_{self.tag}{self.counters[prefix]:07d}"
+
+
+@dataclass(slots=True)
+class State:
+    """What the provider remembers of one account, in the order of creation."""
+
+    shared: Shared
+    account: str
     intents: dict[str, SimIntent] = field(default_factory=dict)
     charges: dict[str, SimCharge] = field(default_factory=dict)
     refunds: dict[str, SimRefund] = field(default_factory=dict)
     balance: dict[str, SimBalanceTransaction] = field(default_factory=dict)
-    events: dict[str, SimEvent] = field(default_factory=dict)
-    counters: Counter[str] = field(default_factory=Counter)
     unposted: list[str] = field(default_factory=list)
     """Charges captured, whose balance transaction comes after the answer."""
     cause: Cause = Cause()
 
     def now(self) -> datetime:
         """Return the time in whole seconds, which is all that Stripe tells."""
-        return self.world.now().replace(microsecond=0)
+        return self.shared.world.now().replace(microsecond=0)
 
     def new_id(self, prefix: str) -> str:
-        """Return a fresh id, such as ``pi_sim0000001``."""
-        self.counters[prefix] += 1
-        return f"{prefix}_{self.tag}{self.counters[prefix]:07d}"
+        """Return a fresh id; see `Shared.next_id`."""
+        return self.shared.next_id(prefix)
+
+    def events(self) -> dict[str, SimEvent]:
+        """Return the account's events."""
+        shared = self.shared.events
+        return {key: row for key, row in shared.items() if row.account == self.account}
 
     def intent(self, reference: str, *, param: str = "intent") -> SimIntent:
         """Return the payment, or raise 404."""
@@ -94,13 +111,14 @@ class State:
         event = SimEvent(
             id=self.new_id("evt"),
             created=self.now(),
+            account=self.account,
             type=type,
             object=render(subject),
             previous=previous,
             request_id=self.cause.request_id,
             idempotency_key=self.cause.idempotency_key,
         )
-        self.events[event.id] = event
+        self.shared.events[event.id] = event
 
     def by_id(self, reference: str) -> SimObject | None:
         """Return whatever `reference` names; None if nothing does."""

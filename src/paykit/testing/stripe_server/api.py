@@ -21,6 +21,7 @@ from paykit.testing.simulated import (
     SimulatedProvider,
     Ticket,
 )
+from paykit.testing.simulated.objects import DEFAULT_ACCOUNT
 from paykit.testing.stripe_server.forms import Form, MalformedForm, decode_form
 from paykit.testing.stripe_server.routes import find_verb
 
@@ -91,7 +92,13 @@ def _perform(
     """Ask the provider; a slow one keeps the key in use until it is done."""
     verb, target = route
     key = request.headers.get("idempotency-key") if request.method == "POST" else None
-    asked = ApiRequest(verb=verb, target=target, params=params, key=key)
+    asked = ApiRequest(
+        verb=verb,
+        target=target,
+        params=params,
+        key=key,
+        account=request.headers.get("stripe-account", DEFAULT_ACCOUNT),
+    )
     begun = sim.begin(asked)
     if isinstance(begun, Ticket):
         wait(begun.delay_seconds)
@@ -131,12 +138,6 @@ def _refusal(request: HttpRequest) -> HttpReply | None:
         return _error(401, "You did not provide an API key.")
     if not authorization.startswith(_KEY_PREFIXES):
         return _error(401, "Invalid API Key provided.")
-    if "stripe-account" in request.headers:
-        return _error(
-            403,
-            "The provided key does not have access to that account.",
-            code="account_invalid",
-        )
     return None
 
 
@@ -144,9 +145,7 @@ def _unrecognized(method: str, path: str) -> HttpReply:
     return _error(404, f"Unrecognized request URL ({method}: {path}).")
 
 
-def _error(status: int, message: str, *, code: str | None = None) -> HttpReply:
+def _error(status: int, message: str) -> HttpReply:
     """Return an error that the provider never saw."""
     error = {"message": message, "type": "invalid_request_error"}
-    if code is not None:
-        error["code"] = code
     return json_reply(status, {"error": error}, {"Request-Id": "req_refused"})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Final
 
 from paykit.testing.simulated import Fault, ProviderError, SimulatedProvider
@@ -34,10 +33,17 @@ def control(
         known = [f"{method} {PREFIX}{name}" for method, name in _CONTROLS]
         return json_reply(404, {"error": "no such control", "known": known})
     try:
-        args = json.loads(request.body) if request.body else {}
-        return json_reply(200, act(sim, args, deliver))
+        return json_reply(200, act(sim, _args(request.body), deliver))
     except (LookupError, ProviderError, TypeError, ValueError) as error:
         return json_reply(400, {"error": f"{type(error).__name__}: {error}"})
+
+
+def _args(body: bytes) -> Form:
+    """Return what the body says, nothing if there is none."""
+    args = json.loads(body) if body else {}
+    if not isinstance(args, dict):
+        raise TypeError("the body is a JSON object")
+    return args
 
 
 def _add_fault(sim: SimulatedProvider, args: Form, _: _Deliver) -> Form:
@@ -84,7 +90,7 @@ def _return_debit(sim: SimulatedProvider, args: Form, _: _Deliver) -> Form:
 
 
 def _effects(sim: SimulatedProvider, _args: Form, _: _Deliver) -> Form:
-    return asdict(sim.effects())
+    return sim.effects().as_json()
 
 
 def _state(sim: SimulatedProvider, _args: Form, _: _Deliver) -> Form:

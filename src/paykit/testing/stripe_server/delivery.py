@@ -15,8 +15,7 @@ from time import monotonic
 from typing import Final
 from urllib.parse import urlsplit
 
-from paykit.testing.simulated import SimEvent, SimulatedProvider
-from paykit.testing.simulated.webhooks import sign
+from paykit.testing.simulated import SimEvent, SimulatedProvider, sign
 
 __all__ = ["Deliveries", "Disorder", "WebhookSender"]
 
@@ -180,7 +179,7 @@ class WebhookSender:
         headers = {
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
             "Content-Type": "application/json; charset=utf-8",
-            **sign(body, self._secret, self._sim.state.world.now()),
+            **sign(body, self._secret, self._sim.world.now()),
         }
         connection = self._connect()
         try:

@@ -7,9 +7,9 @@ import sys
 import threading
 from http.server import ThreadingHTTPServer
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from paykit.testing.simulated import SimulatedProvider
 from paykit.testing.stripe_server.api import HttpReply, HttpRequest, answer

@@ -1,0 +1,267 @@
+"""Deliberate bugs, as patches on the source: each one the simulation must find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MUTANTS", "Mutant", "Patch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Replace `old` by `new` in `file`; `old` must be there exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One bug that somebody might write, and what it would do to a customer."""
+
+    name: str
+    harm: str
+    patches: tuple[Patch, ...]
+    in_ci: bool = False
+    """Whether every CI run checks it; the others are for ``nox -s mutants``."""
+
+
+def _mutant(
+    name: str, harm: str, *patches: tuple[str, str, str], in_ci: bool = False
+) -> Mutant:
+    return Mutant(name, harm, tuple(Patch(*patch) for patch in patches), in_ci)
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    _mutant(
+        "timeout_read_as_decline",
+        "the order is canceled, the money is taken",
+        (
+            "engine/outcome.py",
+            "    match answer:\n        case InFlight(",
+            "    from paykit.psp import Decline\n"
+            "    if isinstance(answer, Unknown):\n"
+            "        return Declined(decline=Decline(code='timeout'))\n"
+            "    match answer:\n        case InFlight(",
+        ),
+        in_ci=True,
+    ),
+    _mutant(
+        "not_sent_after_unknown_is_definite",
+        "a charge that was made is given up",
+        (
+            "engine/outcome.py",
+            "case NotSent() | NotExecuted() | Misconfigured() if maybe_executed:",
+            "case NotSent() | NotExecuted() | Misconfigured() if False:",
+        ),
+        (
+            "engine/engine.py",
+            "        if late and is_no_effect(answer):",
+            "        if is_no_effect(answer):",
+        ),
+        in_ci=True,
+    ),
+    _mutant(
+        "no_fencing",
+        "a worker that was too slow overwrites the one that took over",
+        (
+            "engine/engine.py",
+            "            return None\n        return self._advance(",
+            "            pass\n        return self._advance(",
+        ),
+        (
+            "engine/stand.py",
+            '    work.finish(tx, "operation", ctx.operation_id, lease)\n',
+            "    try:\n"
+            '        work.finish(tx, "operation", ctx.operation_id, lease)\n'
+            "    except LeaseLost:\n"
+            "        pass\n",
+        ),
+        (
+            "engine/stand.py",
+            '        work.postpone(tx, "operation", row.id, at.lease, delay=delay)\n',
+            "        try:\n"
+            '            work.postpone(tx, "operation", row.id, at.lease, delay=delay)\n'
+            "        except LeaseLost:\n"
+            "            pass\n",
+        ),
+        in_ci=True,
+    ),
+    _mutant(
+        "psp_key_per_send",
+        "a retry charges twice",
+        (
+            "store/operations.py",
+            "idempotency_key=self.psp_key,",
+            "idempotency_key=self.psp_key + __import__('os').urandom(8).hex(),",
+        ),
+        in_ci=True,
+    ),
+    _mutant(
+        "capture_not_claimed",
+        "capture and cancel run at once; one can never end",
+        (
+            "operations/payment_command.py",
+            "        payments.claim_command(\n",
+            "        if command is PaymentEvent.START_CAPTURE:\n"
+            "            return row\n"
+            "        payments.claim_command(\n",
+        ),
+        in_ci=True,
+    ),
+    _mutant(
+        "result_not_stored",
+        "a repetition is told something else",
+        (
+            "engine/stand.py",
+            '"result": step.result.model_dump(mode="json")',
+            '"result": None',
+        ),
+        in_ci=True,
+    ),
+    _mutant(
+        "recovery_point_not_advanced",
+        "a crashed operation is lost",
+        (
+            "engine/stand.py",
+            '                "recovery_point": step.point.name,\n',
+            "",
+        ),
+        in_ci=True,
+    ),
+    _mutant(
+        "gross_posted_twice",
+        "the books show money that is not there",
+        (
+            "operations/observe.py",
+            "    if more <= 0:\n        return\n",
+            "    if total <= 0:\n        return\n    more = total\n",
+        ),
+        (
+            "operations/observe.py",
+            "fact_key=capture_fact(row.binding, charge or row.id, total),",
+            "fact_key=capture_fact(row.binding, str(tx.new_uuid()), total),",
+        ),
+        in_ci=True,
+    ),
+    _mutant(
+        "stale_read_applied",
+        "an old read overwrites a newer state",
+        (
+            "workers/inbox.py",
+            "        if read is None or read.version != payment.version:",
+            "        if read is None:",
+        ),
+    ),
+    _mutant(
+        "payload_of_cyclic_status_applied",
+        "a late event takes the payment back to an earlier state",
+        (
+            "operations/observe.py",
+            "(seen.status not in _PROVEN and not fresh)",
+            "False",
+        ),
+        (
+            "workers/inbox.py",
+            "            cyclic = status in _CYCLIC and payment.state in _OPEN\n",
+            "            cyclic = False\n",
+        ),
+    ),
+    _mutant(
+        "execute_before_ignored",
+        "a payer is charged after having left",
+        (
+            "engine/stand.py",
+            "    late = before is not None and tx.now >= before and _bound(op, point)",
+            "    late = False",
+        ),
+        (
+            "engine/engine.py",
+            "        late = row.execute_before is not None and "
+            "tx.now >= row.execute_before",
+            "        late = False",
+        ),
+    ),
+    _mutant(
+        "failed_refund_keeps_its_reservation",
+        "the customer can never be refunded again",
+        (
+            "operations/observe_refund.py",
+            "    if after.state in _OVER:\n",
+            "    if False:\n",
+        ),
+    ),
+    _mutant(
+        "refund_failure_not_booked",
+        "the books say refunded, the customer has nothing",
+        (
+            "operations/observe_refund.py",
+            "    if before.state is RefundState.SUCCEEDED:\n",
+            "    if False:\n",
+        ),
+    ),
+    _mutant(
+        "refund_not_reserved",
+        "refunds in parallel exceed what was captured",
+        (
+            "store/payments.py",
+            "        .where(committed + amount.minor <= payment.c.captured)\n",
+            "",
+        ),
+    ),
+    _mutant(
+        "claim_never_released",
+        "the payment is blocked for ever",
+        (
+            "store/payments.py",
+            "    tx.connection.execute(\n        delete(claim).where(",
+            "    _ = (\n        delete(claim).where(",
+        ),
+    ),
+    _mutant(
+        "work_finished_before_it_is_done",
+        "an operation whose outcome is unknown is never looked at again",
+        (
+            "engine/stand.py",
+            '        work.postpone(tx, "operation", row.id, at.lease, delay=delay)',
+            '        work.finish(tx, "operation", row.id, at.lease)',
+        ),
+    ),
+    _mutant(
+        "fee_posted_per_look",
+        "fees are booked again with every look",
+        (
+            "operations/refresh_payment.py",
+            "fact_key=balance_fact(row.binding, one.reference),",
+            "fact_key=balance_fact(row.binding, str(tx.new_uuid())),",
+        ),
+    ),
+    _mutant(
+        "no_evidence_after_conflict",
+        "an operation that was done already ends as a case",
+        (
+            "engine/engine.py",
+            "        if isinstance(answer, Conflict | Unknown):\n",
+            "        if False:\n",
+        ),
+    ),
+    _mutant(
+        "commit_of_ones_own_not_recognised",
+        "a lost reply to COMMIT repeats the phase",
+        (
+            "engine/engine.py",
+            "        if row.phase_id == phase_id:\n",
+            "        if False:\n",
+        ),
+    ),
+    _mutant(
+        "refund_counted_at_every_sight",
+        "totals drift away from the PSP's",
+        (
+            "operations/observe_refund.py",
+            "    if state is not refund.state:\n        _account(",
+            "    if True:\n        _account(",
+        ),
+    ),
+)
