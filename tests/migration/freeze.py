@@ -45,7 +45,8 @@ def text_of(kind: Kind) -> str:
 
 def _sorted_indexes(found: list[str]) -> Iterator[str]:
     """Put the indexes of each table in order: SQLAlchemy keeps them in a set."""
-    for are_indexes, group in groupby(found, lambda text: "CREATE INDEX" in text):
+    for are_indexes, run in groupby(found, lambda text: "CREATE INDEX" in text):
+        group = list(run)
         yield from sorted(group) if are_indexes else group
 
 

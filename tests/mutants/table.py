@@ -173,8 +173,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a payer is charged after having left",
         (
             "engine/stand.py",
-            "    late = before is not None and tx.now >= before and _bound(op, point)",
-            "    late = False",
+            "    if row.execute_before is not None and _bound(op, point):",
+            "    if False:",
         ),
         (
             "engine/engine.py",

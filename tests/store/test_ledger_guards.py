@@ -130,6 +130,22 @@ TRANSFERS: Final = (
         on=("sqlite",),
     ),
     Attack(
+        # Its balances would not notice: these accounts have not counted this id.
+        "replace the newest between other accounts",
+        (
+            transfer(
+                "INSERT OR REPLACE",
+                of=f"(SELECT max(id) FROM {T})",
+                id="id",
+                fact_key="fact_key",
+                debit_id="'shop:sales:usd'",
+                credit_id="'shop:psp_balance:usd'",
+                currency="'usd'",
+            ),
+        ),
+        on=("sqlite",),
+    ),
+    Attack(
         "replace by rowid",
         (
             f"INSERT OR REPLACE INTO {T} (rowid, fact_key) "
@@ -156,6 +172,8 @@ TRANSFERS: Final = (
     Attack("to no account", (key(), transfer(debit_id="'shop:piggy_bank:eur'"))),
     Attack("the same fact again", (transfer(fact_key="fact_key"),)),
     Attack("without a key", (transfer(),)),
+    Attack("numbered zero", (key(transfer_id="0"), transfer(id="0"))),
+    Attack("numbered below", (key(transfer_id="-5"), transfer(id="-5"))),
     Attack("with the key of another", (key(transfer_id="1000002"), transfer())),
 )
 
@@ -169,18 +187,44 @@ REVERSALS: Final = (
     Attack("of none", (REVERSAL_KEY, mirror(reverses="1000003"))),
     Attack("twice", (REVERSAL_KEY, mirror(), mirror(id="1000004"))),
     Attack(
+        "from another account",
+        (REVERSAL_KEY, mirror(debit_id="'shop:psp_fees:eur'")),
+    ),
+    Attack(
+        "to another account",
+        (REVERSAL_KEY, mirror(credit_id="'shop:psp_fees:eur'")),
+    ),
+    Attack(
+        "under another kind",
+        (key("'eur'", kind="'sale_reversal'"), mirror(kind="'sale_reversal'")),
+    ),
+    Attack(
         "twice, for another fact",
         (
             REVERSAL_KEY,
             mirror(),
-            key(transfer_id="1000004"),
-            transfer(
+            key(kind="'capture_reversal'", transfer_id="1000004"),
+            mirror(id="1000004", fact_key="'by hand'"),
+        ),
+    ),
+    Attack(
+        "of a reversal",
+        (
+            REVERSAL_KEY,
+            mirror(),
+            key("'eur'", kind="'capture_reversal_reversal'", transfer_id="1000004"),
+            mirror(
                 id="1000004",
-                debit_id="credit_id",
-                credit_id="debit_id",
-                reverses="id",
+                kind="'capture_reversal_reversal'",
+                debit_id="debit_id",
+                credit_id="credit_id",
+                reverses=FRESH,
             ),
         ),
+    ),
+    Attack(
+        "of nothing, in name",
+        (REVERSAL_KEY, mirror(reverses="NULL")),
     ),
 )
 
@@ -204,18 +248,27 @@ ACCOUNTS: Final = (
         on=("sqlite",),
     ),
     Attack("misname", (copied(ledger_account, "1 = 1", id="'x' || id"),)),
+    Attack(
+        "take another merchant's name",  # of cash of the merchant shop:petty
+        (
+            f"INSERT INTO {A} (id, merchant_id, code, currency, normal, stripes) "
+            f"VALUES ('shop:petty:cash:eur', 'shop', 'petty:cash', 'eur', 'D', 1)",
+        ),
+    ),
     *(
         Attack(
-            f"{column} {value}",
+            name,
             (
                 f"INSERT INTO {A} (id, merchant_id, code, currency, normal, stripes) "
-                f"VALUES ('shop:cash:eur', 'shop', 'cash', 'eur', {normal}, {stripes})",
+                f"VALUES ('shop:{code}:eur', 'shop', '{code}', 'eur', "
+                f"'{normal}', {stripes})",
             ),
         )
-        for column, value, normal, stripes in (
-            ("normal", "X", "'X'", "1"),
-            ("stripes", "0", "'D'", "0"),
-            ("stripes", "65", "'D'", "65"),
+        for name, code, normal, stripes in (
+            ("grow on no side", "cash", "X", 1),
+            ("no stripe", "cash", "D", 0),
+            ("too many stripes", "cash", "D", 65),
+            ("two ways to read the name", "cash:box", "D", 1),
         )
     ),
 )
@@ -364,5 +417,6 @@ def posted(installed: Database) -> Iterator[Connection]:
         sales = [posting(CAPTURE, f"{cents}", 1000, cents) for cents in ("eur", "usd")]
         post(connection, sales)
         post(connection, [posting(CAPTURE, "inn", merchant="inn")])
+        post(connection, [posting(PostingKind.FEE, "fee", 30)])
         yield connection
         connection.rollback()

@@ -112,3 +112,27 @@ def test_writers_that_begin_as_readers_lose_and_double_nothing(
     with engine.connect() as connection:
         assert len(transfers_of(connection, "pay_1")) == (WRITERS + 1) * 8
         assert audit(connection) == []
+
+
+def test_a_journal_is_reversed_once_by_writers_that_begin_as_readers(
+    installed: Database,
+) -> None:
+    engine = installed.engine()
+    with engine.begin() as connection:
+        for number in range(8):
+            post(connection, [posting(CAPTURE, f"charge {number}")])
+        journals = [one.journal_id for one in transfers_of(connection, "pay_1")]
+    start = Barrier(WRITERS)
+
+    def take_back(_: int) -> int:
+        reversed_ = 0
+        for journal in journals:
+            start.wait()
+            with engine.begin() as connection:
+                reversed_ += reverse(connection, journal)
+        return reversed_
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert sum(pool.map(take_back, range(WRITERS))) == len(journals)
+    with engine.connect() as connection:
+        assert audit(connection) == []

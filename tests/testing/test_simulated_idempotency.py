@@ -95,6 +95,13 @@ def test_an_invalid_request_is_not_remembered(sim: SimulatedProvider) -> None:
     assert refund(sim, payment, "k", 100).status == 200
 
 
+def test_a_refused_amount_is_not_remembered(sim: SimulatedProvider) -> None:
+    payment = held(sim)
+    refused = post(sim, "capture_payment", payment, "k", amount_to_capture=0)
+    assert error_of(refused)["code"] == "parameter_invalid_integer"
+    assert post(sim, "capture_payment", payment, "k").status == 200
+
+
 def test_after_a_day_a_key_is_a_new_request(
     sim: SimulatedProvider, world: StillWorld
 ) -> None:

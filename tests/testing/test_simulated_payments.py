@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from paykit.testing.simulated import METHODS, ProviderError, SimulatedProvider
-from tests.testing.simulated import charge_of, held, opened, paid, rows, told
+from tests.testing.simulated import charge_of, held, opened, paid, post, rows, told
 from tests.testing.worlds import StillWorld
 
 
@@ -124,7 +124,8 @@ def test_a_declined_card_says_why_and_can_be_replaced(
 def test_three_d_secure_waits_for_the_payer(
     sim: SimulatedProvider, method: str
 ) -> None:
-    payment = paid(sim, method)
+    payment = opened(sim, method)
+    post(sim, "confirm_payment", payment, "the-key")
     body = sim.call("read_payment", payment)
     assert body["status"] == "requires_action"
     assert isinstance(body["next_action"], dict)
@@ -133,7 +134,16 @@ def test_three_d_secure_waits_for_the_payer(
     sim.complete_authentication(payment)
     assert sim.intent(payment).status == "succeeded"
     assert sim.effects().charges == {payment: 1}
-    assert sim.events()[-1].idempotency_key is None
+    asked, done = sim.events()[1], sim.events()[-1]
+    assert (asked.type, asked.idempotency_key) == (
+        "payment_intent.requires_action",
+        "the-key",
+    )
+    assert (done.type, done.request_id, done.idempotency_key) == (
+        "payment_intent.succeeded",
+        None,
+        None,
+    )
 
 
 def test_with_a_way_back_the_payer_is_redirected(sim: SimulatedProvider) -> None:

@@ -7,8 +7,10 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, BrokenBarrierError
 
 import pytest
+from typing_extensions import override
 
 from paykit.money import Money
 from paykit.psp import (
@@ -69,6 +71,26 @@ def sim(world: StillWorld) -> SimulatedProvider:
 @pytest.fixture
 def psp(sim: SimulatedProvider) -> SimulatedPsp:
     return SimulatedPsp(sim)
+
+
+class Meeting(StillWorld):
+    """A world that tells whether two requests ever ran at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = False
+        self.met = False
+        self._barrier = Barrier(2)
+
+    @override
+    def now(self) -> datetime:
+        if self.open:
+            try:
+                self._barrier.wait(0.2)
+                self.met = True
+            except BrokenBarrierError:
+                self.open = False  # nobody else came in: that is what a lock is for
+        return super().now()
 
 
 def usd(minor: int) -> Money:
@@ -374,6 +396,7 @@ def test_webhooks_verify_and_tell_what_happened(
     assert isinstance(subjects[1][1], ChargeSnapshot)
     assert subjects[1][1].payment == payment
     assert isinstance(subjects[2][1], PaymentSnapshot)
+    assert subjects[2][1].client_secret is None
 
 
 def test_a_webhook_that_is_sent_again_is_signed_again(
@@ -548,3 +571,17 @@ def test_many_threads_never_refund_above_the_capture(
             )
         )
     assert sim.effects().refunded == {payment: 900}
+
+
+def test_two_requests_never_run_at_the_same_time() -> None:
+    world = Meeting()
+    sim = SimulatedProvider(world)
+    psp = SimulatedPsp(sim)
+    payment = create(psp)
+    ask(psp, ConfirmPayment(payment=payment), "k")
+    refund = CreateRefund(payment=payment, amount=usd(600))
+    world.open = True
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda key: ask(psp, refund, key), ["r1", "r2"]))
+    assert not world.met
+    assert sim.effects().refunded == {payment: 600}

@@ -36,6 +36,7 @@ from paykit.psp import (
     Conflict,
     Misconfigured,
     NotExecuted,
+    NotSent,
     Rejected,
     Succeeded,
     Unknown,
@@ -54,6 +55,8 @@ _LATE = Rejected(
     code="execute_before_passed",
     message="the PSP was not asked in time, and nobody is waiting any more",
 )
+
+_TOO_LATE = NotSent(reason="the time in which it may be sent has passed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +166,9 @@ class Engine:
         ctx = Context(
             operation_id=row.id, merchant=row.merchant_id, binding=row.binding
         )
+        if not is_definite(answer):
+            # Somebody who lost the lease may have heard it (DESIGN law 2).
+            answer = stand.heard_by_anyone(tx, at.attempt) or answer
         late = row.execute_before is not None and tx.now >= row.execute_before
         if late and is_no_effect(answer):
             answer = _LATE
@@ -228,8 +234,10 @@ class Engine:
         if at.answer is not None and is_definite(at.answer):
             return (), at.answer
         heard: list[Answer] = []
-        answer: Answer = at.answer or Unknown(reason="the write window has passed")
-        if at.may_write and not isinstance(at.answer, Conflict):
+        answer: Answer
+        if isinstance(at.answer, Conflict):
+            answer = at.answer
+        else:
             answer = yield from self._send(at, heard)
         if isinstance(answer, Conflict | Unknown):
             judged = yield from self._look(leg, at)
@@ -239,7 +247,10 @@ class Engine:
     def _send(self, at: Standing[R], heard: list[Answer]) -> Flow[Answer]:
         """Send the attempt until something definite is heard, or patience ends."""
         maybe_executed = at.maybe_executed
+        folded = fold(maybe_executed, _TOO_LATE)
         for number in range(1, self.env.policy.sends + 1):
+            if self.env.world.now() >= at.write_until:
+                return folded
             answer = yield from ask(at.attempt.binding, at.attempt.call)
             heard.append(answer)
             folded = fold(maybe_executed, answer)

@@ -7,7 +7,7 @@ These are the parts of the engine's phases: each runs inside one open transactio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -38,6 +38,7 @@ __all__ = [
     "Waiting",
     "Where",
     "advance",
+    "heard_by_anyone",
     "new_operation",
     "wait",
     "where",
@@ -77,8 +78,8 @@ class Standing(Generic[R]):
     """What earlier sends came to, if an answer was stored and not yet used."""
     maybe_executed: bool
     """Whether an earlier send of this attempt may have had an effect."""
-    may_write: bool
-    """Whether the key may still be written with."""
+    write_until: datetime
+    """Until when the key may be written with, and somebody wants it executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,8 +235,9 @@ def _at(
         answer, maybe_executed = _heard_before(tx, attempt)
     row = operations.by_id(tx, ctx.operation_id)
     assert row is not None
-    before = row.execute_before
-    late = before is not None and tx.now >= before and _bound(op, point)
+    until = attempt.write_deadline
+    if row.execute_before is not None and _bound(op, point):
+        until = min(until, row.execute_before)
     return Standing(
         operation_id=ctx.operation_id,
         lease=lease,
@@ -244,7 +246,7 @@ def _at(
         attempt=attempt,
         answer=answer,
         maybe_executed=maybe_executed,
-        may_write=not late and tx.now < attempt.write_deadline,
+        write_until=until,
     )
 
 
@@ -259,12 +261,18 @@ def _heard_before(tx: Tx, attempt: AttemptRow) -> tuple[Answer | None, bool]:
     if known_idle:
         operations.settle_attempt(tx, attempt.id, None)
         return None, False
+    definite = heard_by_anyone(tx, attempt)
+    if definite is not None:
+        return definite, True
     heard = operations.answers_to(tx, attempt.id)
-    definite = [a for a in (fold(True, a) for a in heard) if is_definite(a)]
-    if definite:
-        return definite[-1], True
     conflict = [a for a in heard if isinstance(a, Conflict)]
     return (conflict[-1] if conflict else None), True
+
+
+def heard_by_anyone(tx: Tx, attempt: AttemptRow) -> Answer | None:
+    """Return the definite answer that was stored for `attempt`, if there is one."""
+    heard = (fold(True, answer) for answer in operations.answers_to(tx, attempt.id))
+    return next((answer for answer in heard if is_definite(answer)), None)
 
 
 def _definite_name(outcome: str) -> bool:

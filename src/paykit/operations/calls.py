@@ -19,6 +19,7 @@ from paykit.operations.reads import get_payment
 from paykit.operations.refresh_payment import refresh_payment
 from paykit.operations.views import PaymentView
 from paykit.store import operations, work
+from paykit.store.sqlite import join_transaction
 from paykit.store.tx import Tx
 
 __all__ = ["Begun", "begin", "call", "finish", "refresh"]
@@ -72,6 +73,7 @@ def begin(
     key, merchant = check_key(idempotency_key), check_merchant(merchant)
     tx = Tx(connection, engine.env.world)
     lease = engine.env.world.new_uuid()
+    join_transaction(connection)
     # A savepoint: an error takes back what is ours and leaves the rest to the host.
     with connection.begin_nested():
         where = engine.begin(tx, op, command, key, merchant, lease)

@@ -6,6 +6,8 @@ their table, so that ``create_all`` and the migrations install the very same tex
 SQLite's ``INSERT OR REPLACE`` walks around UPDATE and DELETE triggers (DELETE triggers
 fire for it only under ``PRAGMA recursive_triggers``); BEFORE INSERT triggers that know
 the existing keys close that door, and one that knows the hidden rowid closes the other.
+``UPDATE OR REPLACE`` deletes whoever has the new key in the same way, so keys are kept
+from updates too.
 """
 
 from __future__ import annotations
@@ -69,12 +71,20 @@ def deny(table: Table, *verbs: str) -> None:
 
 def keep_keys(table: Table, *keys: Sequence[str], quietly: bool = False) -> None:
     """
-    Let no INSERT replace a row that has one of `keys` already (SQLite).
+    Let no INSERT and no UPDATE replace a row that has one of `keys` already (SQLite).
 
-    `quietly` skips such a row, as ``ON CONFLICT DO NOTHING`` means it, instead of
+    `quietly` skips such an INSERT, as ``ON CONFLICT DO NOTHING`` means it, instead of
     refusing the statement; without it that clause raises on SQLite. PostgreSQL has no
     REPLACE and needs nothing.
     """
+    _keep_from_inserts(table, keys, quietly=quietly)
+    _keep_from_updates(table, keys)
+
+
+def _keep_from_inserts(
+    table: Table, keys: Sequence[Sequence[str]], *, quietly: bool
+) -> None:
+    """Let no INSERT OR REPLACE delete a row with one of `keys`."""
     _keep_rowids(table)
     action = "IGNORE" if quietly else f"ABORT, '{table.name}: the row exists'"
     install(
@@ -87,6 +97,32 @@ def keep_keys(table: Table, *keys: Sequence[str], quietly: bool = False) -> None
                 + " AND ".join(f"existing.{column} = NEW.{column}" for column in key)
                 + f") BEGIN SELECT RAISE({action}); END"
                 for key in keys
+            ]
+        },
+    )
+
+
+def _keep_from_updates(table: Table, keys: Sequence[Sequence[str]]) -> None:
+    """Let no UPDATE OR REPLACE delete another row, and no row take another rowid."""
+    name = table.name
+    taken = {
+        "_".join(key): "("
+        + " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in key)
+        + f") AND EXISTS (SELECT 1 FROM {name} existing WHERE "
+        + " AND ".join(f"existing.{column} = NEW.{column}" for column in key)
+        + ")"
+        for key in keys
+    }
+    if table.dialect_options["sqlite"]["with_rowid"]:
+        taken["rowid"] = "OLD.rowid <> NEW.rowid"
+    install(
+        table,
+        {
+            "sqlite": [
+                f"CREATE TRIGGER {name}_leave_{key} BEFORE UPDATE ON {name} "
+                f"WHEN {condition} "
+                f"BEGIN SELECT RAISE(ABORT, '{name}: the row exists'); END"
+                for key, condition in taken.items()
             ]
         },
     )
@@ -125,4 +161,4 @@ def append_only(table: Table, *keys: Sequence[str], quietly: bool = False) -> No
     """
     deny(table, "UPDATE", "DELETE", "TRUNCATE")
     primary = tuple(column.name for column in table.primary_key)
-    keep_keys(table, primary, *keys, quietly=quietly)
+    _keep_from_inserts(table, [primary, *keys], quietly=quietly)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Engine, event
 
-__all__ = ["immediate", "use_wal"]
+__all__ = ["immediate", "join_transaction", "use_wal"]
 
 
 def immediate(engine: Engine) -> Engine:
@@ -30,6 +30,21 @@ def _begin(connection: Connection) -> None:
         return
     connection.exec_driver_sql("PRAGMA synchronous = FULL")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def join_transaction(connection: Connection) -> None:
+    """
+    Make sure that a transaction is open before a savepoint is set in it.
+
+    Python's driver begins one only at the first INSERT, UPDATE or DELETE. Until then a
+    savepoint is the transaction itself, and its release a commit: what stood in it
+    would stay when the host rolls back.
+    """
+    driver = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite" and not getattr(
+        driver, "in_transaction", True
+    ):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def use_wal(engine: Engine) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from paykit.clock import World
 from paykit.engine import Engine, Flow, commit
+from paykit.errors import SchemaOutOfDate
 from paykit.psp import AnyPsp, SignatureInvalid, binding_of
 from paykit.store import inbox
 

@@ -259,11 +259,11 @@ CREATE TABLE paykit_ledger_transfer (
     CONSTRAINT fk_paykit_ledger_transfer_credit_id_merchant_id_currency FOREIGN KEY(credit_id, merchant_id, currency) REFERENCES paykit_ledger_account (id, merchant_id, currency)
 )
 
-CREATE INDEX ix_paykit_ledger_transfer_journal_id ON paykit_ledger_transfer (journal_id)
-
 CREATE INDEX ix_paykit_ledger_transfer_credit_id_id ON paykit_ledger_transfer (credit_id, id)
 
 CREATE INDEX ix_paykit_ledger_transfer_debit_id_id ON paykit_ledger_transfer (debit_id, id)
+
+CREATE INDEX ix_paykit_ledger_transfer_journal_id ON paykit_ledger_transfer (journal_id)
 
 CREATE INDEX ix_paykit_ledger_transfer_payment_id ON paykit_ledger_transfer (payment_id)
 
@@ -273,7 +273,7 @@ CREATE TRIGGER paykit_ledger_transfer_deny BEFORE UPDATE OR DELETE OR TRUNCATE O
 
 ALTER TABLE paykit_ledger_transfer ENABLE ALWAYS TRIGGER paykit_ledger_transfer_deny
 
-CREATE OR REPLACE FUNCTION paykit_ledger_transfer_apply() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$ DECLARE broken text; BEGIN SELECT max(CASE WHEN NOT EXISTS (SELECT 1 FROM paykit_ledger_key k WHERE k.fact_key = p.fact_key AND k.kind = p.kind AND k.transfer_id = p.id) THEN 'no key names it' WHEN NOT CASE WHEN p.reverses IS NULL THEN replace(p.kind, '_reversal', '') = p.kind ELSE EXISTS (SELECT 1 FROM paykit_ledger_transfer o WHERE o.id = p.reverses AND o.reverses IS NULL AND o.debit_id = p.credit_id AND o.credit_id = p.debit_id AND o.amount = p.amount AND o.currency = p.currency AND o.fact_key = p.fact_key AND o.kind || '_reversal' = p.kind) END THEN 'it is not the one mirror of what it reverses' END) INTO broken FROM posted p; IF broken IS NOT NULL THEN RAISE EXCEPTION USING MESSAGE = 'paykit_ledger_transfer: ' || broken, ERRCODE = 'integrity_constraint_violation'; END IF; INSERT INTO paykit_ledger_balance AS b (account_id, stripe, debits, credits, last_transfer_id) SELECT a.id, mod(pg_backend_pid(), a.stripes), sum(side.debit), sum(side.credit), max(p.id) FROM posted p CROSS JOIN LATERAL (VALUES (p.debit_id, p.amount, 0), (p.credit_id, 0, p.amount)) AS side (account_id, debit, credit) JOIN paykit_ledger_account a ON a.id = side.account_id GROUP BY a.id, a.stripes ORDER BY a.id ON CONFLICT (account_id, stripe) DO UPDATE SET debits = b.debits + excluded.debits, credits = b.credits + excluded.credits, last_transfer_id = greatest(b.last_transfer_id, excluded.last_transfer_id); RETURN NULL; END $$
+CREATE OR REPLACE FUNCTION paykit_ledger_transfer_apply() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$ DECLARE broken text; BEGIN SELECT max(CASE WHEN NOT EXISTS (SELECT 1 FROM paykit_ledger_key k WHERE k.fact_key = p.fact_key AND k.kind = p.kind AND k.transfer_id = p.id) THEN 'no key names it' WHEN NOT CASE WHEN p.reverses IS NULL THEN replace(p.kind, '_reversal', '') = p.kind ELSE EXISTS (SELECT 1 FROM paykit_ledger_transfer o WHERE o.id = p.reverses AND o.reverses IS NULL AND o.debit_id = p.credit_id AND o.credit_id = p.debit_id AND o.amount = p.amount AND o.fact_key = p.fact_key AND o.kind || '_reversal' = p.kind) END THEN 'it is not the one mirror of what it reverses' END) INTO broken FROM posted p; IF broken IS NOT NULL THEN RAISE EXCEPTION USING MESSAGE = 'paykit_ledger_transfer: ' || broken, ERRCODE = 'integrity_constraint_violation'; END IF; INSERT INTO paykit_ledger_balance AS b (account_id, stripe, debits, credits, last_transfer_id) SELECT a.id, mod(pg_backend_pid(), a.stripes), sum(side.debit), sum(side.credit), max(p.id) FROM posted p CROSS JOIN LATERAL (VALUES (p.debit_id, p.amount, 0), (p.credit_id, 0, p.amount)) AS side (account_id, debit, credit) JOIN paykit_ledger_account a ON a.id = side.account_id GROUP BY a.id, a.stripes ORDER BY a.id ON CONFLICT (account_id, stripe) DO UPDATE SET debits = b.debits + excluded.debits, credits = b.credits + excluded.credits, last_transfer_id = greatest(b.last_transfer_id, excluded.last_transfer_id); RETURN NULL; END $$
 
 CREATE TRIGGER paykit_ledger_transfer_apply AFTER INSERT ON paykit_ledger_transfer REFERENCING NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION paykit_ledger_transfer_apply()
 
@@ -328,7 +328,7 @@ CREATE FUNCTION paykit_refund_ceiling() RETURNS trigger LANGUAGE plpgsql AS $$ D
 
 CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT OR UPDATE ON paykit_refund FOR EACH ROW EXECUTE FUNCTION paykit_refund_ceiling()
 
-CREATE FUNCTION paykit_payment_reserved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.refund_reserved < OLD.refund_reserved AND NEW.refund_reserved < (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) THEN RAISE EXCEPTION 'payment: reservation below the sum of its refunds' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+CREATE FUNCTION paykit_payment_reserved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.refund_reserved < OLD.refund_reserved AND NEW.refund_reserved < (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) THEN RAISE EXCEPTION 'payment: reservation below the sum of its refunds' USING ERRCODE = 'check_violation'; END IF; IF NEW.refund_reserved > OLD.refund_reserved AND NEW.refund_reserved + NEW.refunded_external > NEW.captured THEN RAISE EXCEPTION 'payment: reservation above what is left of its captured amount' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
 
 CREATE TRIGGER paykit_payment_reserved BEFORE UPDATE OF refund_reserved ON paykit_payment FOR EACH ROW EXECUTE FUNCTION paykit_payment_reserved()
 

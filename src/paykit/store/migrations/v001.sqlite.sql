@@ -100,6 +100,10 @@ CREATE TRIGGER paykit_inbox_positive_rowid AFTER INSERT ON paykit_inbox WHEN NEW
 
 CREATE TRIGGER paykit_inbox_keep_id BEFORE INSERT ON paykit_inbox WHEN EXISTS (SELECT 1 FROM paykit_inbox existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(IGNORE); END
 
+CREATE TRIGGER paykit_inbox_leave_id BEFORE UPDATE ON paykit_inbox WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_inbox existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_inbox: the row exists'); END
+
+CREATE TRIGGER paykit_inbox_leave_rowid BEFORE UPDATE ON paykit_inbox WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_inbox: the row exists'); END
+
 CREATE TRIGGER paykit_inbox_enqueue AFTER INSERT ON paykit_inbox BEGIN INSERT INTO paykit_work (queue, id, due_ms, attempts) VALUES ('inbox', NEW.id, 0, 0); END
 
 CREATE TABLE paykit_work (
@@ -148,6 +152,12 @@ CREATE TRIGGER paykit_operation_keep_id BEFORE INSERT ON paykit_operation WHEN E
 
 CREATE TRIGGER paykit_operation_keep_merchant_id_idempotency_key BEFORE INSERT ON paykit_operation WHEN EXISTS (SELECT 1 FROM paykit_operation existing WHERE existing.merchant_id = NEW.merchant_id AND existing.idempotency_key = NEW.idempotency_key) BEGIN SELECT RAISE(IGNORE); END
 
+CREATE TRIGGER paykit_operation_leave_id BEFORE UPDATE ON paykit_operation WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_operation existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_operation: the row exists'); END
+
+CREATE TRIGGER paykit_operation_leave_merchant_id_idempotency_key BEFORE UPDATE ON paykit_operation WHEN (OLD.merchant_id IS NOT NEW.merchant_id OR OLD.idempotency_key IS NOT NEW.idempotency_key) AND EXISTS (SELECT 1 FROM paykit_operation existing WHERE existing.merchant_id = NEW.merchant_id AND existing.idempotency_key = NEW.idempotency_key) BEGIN SELECT RAISE(ABORT, 'paykit_operation: the row exists'); END
+
+CREATE TRIGGER paykit_operation_leave_rowid BEFORE UPDATE ON paykit_operation WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_operation: the row exists'); END
+
 CREATE TABLE paykit_attempt (
     id VARCHAR(160) NOT NULL,
     operation_id VARCHAR(64) NOT NULL,
@@ -174,6 +184,12 @@ CREATE TRIGGER paykit_attempt_positive_rowid AFTER INSERT ON paykit_attempt WHEN
 CREATE TRIGGER paykit_attempt_keep_id BEFORE INSERT ON paykit_attempt WHEN EXISTS (SELECT 1 FROM paykit_attempt existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_attempt: the row exists'); END
 
 CREATE TRIGGER paykit_attempt_keep_psp_key BEFORE INSERT ON paykit_attempt WHEN EXISTS (SELECT 1 FROM paykit_attempt existing WHERE existing.psp_key = NEW.psp_key) BEGIN SELECT RAISE(ABORT, 'paykit_attempt: the row exists'); END
+
+CREATE TRIGGER paykit_attempt_leave_id BEFORE UPDATE ON paykit_attempt WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_attempt existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_attempt: the row exists'); END
+
+CREATE TRIGGER paykit_attempt_leave_psp_key BEFORE UPDATE ON paykit_attempt WHEN (OLD.psp_key IS NOT NEW.psp_key) AND EXISTS (SELECT 1 FROM paykit_attempt existing WHERE existing.psp_key = NEW.psp_key) BEGIN SELECT RAISE(ABORT, 'paykit_attempt: the row exists'); END
+
+CREATE TRIGGER paykit_attempt_leave_rowid BEFORE UPDATE ON paykit_attempt WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_attempt: the row exists'); END
 
 CREATE TABLE paykit_psp_answer (
     id CHAR(32) NOT NULL,
@@ -247,6 +263,12 @@ CREATE TRIGGER paykit_payment_keep_id BEFORE INSERT ON paykit_payment WHEN EXIST
 
 CREATE TRIGGER paykit_payment_keep_binding_psp_reference BEFORE INSERT ON paykit_payment WHEN EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
 
+CREATE TRIGGER paykit_payment_leave_id BEFORE UPDATE ON paykit_payment WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TRIGGER paykit_payment_leave_binding_psp_reference BEFORE UPDATE ON paykit_payment WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TRIGGER paykit_payment_leave_rowid BEFORE UPDATE ON paykit_payment WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
 CREATE TABLE paykit_live_reference (
     merchant_id VARCHAR(64) NOT NULL,
     reference VARCHAR(255) NOT NULL,
@@ -271,6 +293,10 @@ CREATE TRIGGER paykit_claim_keep_rowid BEFORE INSERT ON paykit_claim WHEN NEW.ro
 CREATE TRIGGER paykit_claim_positive_rowid AFTER INSERT ON paykit_claim WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_claim: a rowid below zero'); END
 
 CREATE TRIGGER paykit_claim_keep_thing_id BEFORE INSERT ON paykit_claim WHEN EXISTS (SELECT 1 FROM paykit_claim existing WHERE existing.thing_id = NEW.thing_id) BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
+
+CREATE TRIGGER paykit_claim_leave_thing_id BEFORE UPDATE ON paykit_claim WHEN (OLD.thing_id IS NOT NEW.thing_id) AND EXISTS (SELECT 1 FROM paykit_claim existing WHERE existing.thing_id = NEW.thing_id) BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
+
+CREATE TRIGGER paykit_claim_leave_rowid BEFORE UPDATE ON paykit_claim WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
 
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,
@@ -302,11 +328,11 @@ CREATE TABLE paykit_ledger_transfer (
     CONSTRAINT fk_paykit_ledger_transfer_credit_id_merchant_id_currency FOREIGN KEY(credit_id, merchant_id, currency) REFERENCES paykit_ledger_account (id, merchant_id, currency)
 )
 
-CREATE INDEX ix_paykit_ledger_transfer_journal_id ON paykit_ledger_transfer (journal_id)
-
 CREATE INDEX ix_paykit_ledger_transfer_credit_id_id ON paykit_ledger_transfer (credit_id, id)
 
 CREATE INDEX ix_paykit_ledger_transfer_debit_id_id ON paykit_ledger_transfer (debit_id, id)
+
+CREATE INDEX ix_paykit_ledger_transfer_journal_id ON paykit_ledger_transfer (journal_id)
 
 CREATE INDEX ix_paykit_ledger_transfer_payment_id ON paykit_ledger_transfer (payment_id)
 
@@ -320,7 +346,7 @@ CREATE TRIGGER paykit_ledger_transfer_positive_rowid AFTER INSERT ON paykit_ledg
 
 CREATE TRIGGER paykit_ledger_transfer_keep_id BEFORE INSERT ON paykit_ledger_transfer WHEN EXISTS (SELECT 1 FROM paykit_ledger_transfer existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_ledger_transfer: the row exists'); END
 
-CREATE TRIGGER paykit_ledger_transfer_apply AFTER INSERT ON paykit_ledger_transfer BEGIN SELECT RAISE(ABORT, 'paykit_ledger_transfer: an account is not of its merchant and currency') WHERE NOT (EXISTS (SELECT 1 FROM paykit_ledger_account a WHERE a.id = NEW.debit_id AND a.merchant_id = NEW.merchant_id AND a.currency = NEW.currency) AND EXISTS (SELECT 1 FROM paykit_ledger_account a WHERE a.id = NEW.credit_id AND a.merchant_id = NEW.merchant_id AND a.currency = NEW.currency));SELECT RAISE(ABORT, 'paykit_ledger_transfer: no key names it') WHERE NOT (EXISTS (SELECT 1 FROM paykit_ledger_key k WHERE k.fact_key = NEW.fact_key AND k.kind = NEW.kind AND k.transfer_id = NEW.id));SELECT RAISE(ABORT, 'paykit_ledger_transfer: it is not the one mirror of what it reverses') WHERE NOT (CASE WHEN NEW.reverses IS NULL THEN replace(NEW.kind, '_reversal', '') = NEW.kind ELSE EXISTS (SELECT 1 FROM paykit_ledger_transfer o WHERE o.id = NEW.reverses AND o.reverses IS NULL AND o.debit_id = NEW.credit_id AND o.credit_id = NEW.debit_id AND o.amount = NEW.amount AND o.currency = NEW.currency AND o.fact_key = NEW.fact_key AND o.kind || '_reversal' = NEW.kind) END); INSERT INTO paykit_ledger_balance (account_id, stripe, debits, credits, last_transfer_id) SELECT NEW.debit_id, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM paykit_ledger_balance b WHERE b.account_id = NEW.debit_id); UPDATE paykit_ledger_balance SET debits = debits + NEW.amount, last_transfer_id = NEW.id WHERE account_id = NEW.debit_id AND stripe = 0; INSERT INTO paykit_ledger_balance (account_id, stripe, debits, credits, last_transfer_id) SELECT NEW.credit_id, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM paykit_ledger_balance b WHERE b.account_id = NEW.credit_id); UPDATE paykit_ledger_balance SET credits = credits + NEW.amount, last_transfer_id = NEW.id WHERE account_id = NEW.credit_id AND stripe = 0; END
+CREATE TRIGGER paykit_ledger_transfer_apply AFTER INSERT ON paykit_ledger_transfer BEGIN SELECT RAISE(ABORT, 'paykit_ledger_transfer: an account is not of its merchant and currency') WHERE NOT (EXISTS (SELECT 1 FROM paykit_ledger_account a WHERE a.id = NEW.debit_id AND a.merchant_id = NEW.merchant_id AND a.currency = NEW.currency) AND EXISTS (SELECT 1 FROM paykit_ledger_account a WHERE a.id = NEW.credit_id AND a.merchant_id = NEW.merchant_id AND a.currency = NEW.currency));SELECT RAISE(ABORT, 'paykit_ledger_transfer: no key names it') WHERE NOT (EXISTS (SELECT 1 FROM paykit_ledger_key k WHERE k.fact_key = NEW.fact_key AND k.kind = NEW.kind AND k.transfer_id = NEW.id));SELECT RAISE(ABORT, 'paykit_ledger_transfer: it is not the one mirror of what it reverses') WHERE NOT (CASE WHEN NEW.reverses IS NULL THEN replace(NEW.kind, '_reversal', '') = NEW.kind ELSE EXISTS (SELECT 1 FROM paykit_ledger_transfer o WHERE o.id = NEW.reverses AND o.reverses IS NULL AND o.debit_id = NEW.credit_id AND o.credit_id = NEW.debit_id AND o.amount = NEW.amount AND o.fact_key = NEW.fact_key AND o.kind || '_reversal' = NEW.kind) END); INSERT INTO paykit_ledger_balance (account_id, stripe, debits, credits, last_transfer_id) SELECT NEW.debit_id, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM paykit_ledger_balance b WHERE b.account_id = NEW.debit_id); UPDATE paykit_ledger_balance SET debits = debits + NEW.amount, last_transfer_id = NEW.id WHERE account_id = NEW.debit_id AND stripe = 0; INSERT INTO paykit_ledger_balance (account_id, stripe, debits, credits, last_transfer_id) SELECT NEW.credit_id, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM paykit_ledger_balance b WHERE b.account_id = NEW.credit_id); UPDATE paykit_ledger_balance SET credits = credits + NEW.amount, last_transfer_id = NEW.id WHERE account_id = NEW.credit_id AND stripe = 0; END
 
 CREATE TABLE paykit_ledger_balance (
     account_id VARCHAR(128) NOT NULL,
@@ -371,11 +397,13 @@ CREATE TRIGGER paykit_refund_state_first BEFORE INSERT ON paykit_refund WHEN NEW
 
 CREATE TRIGGER paykit_refund_state_moves BEFORE UPDATE ON paykit_refund WHEN OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'pending') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'pending' AND NEW.state = 'requires_action') OR (OLD.state = 'pending' AND NEW.state = 'succeeded') OR (OLD.state = 'pending' AND NEW.state = 'failed') OR (OLD.state = 'pending' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'pending') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'failed') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'succeeded' AND NEW.state = 'failed')) BEGIN SELECT RAISE(ABORT, 'refund: no such transition'); END
 
-CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT ON paykit_refund WHEN NEW.origin = 'paykit' AND (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.payment_id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) + NEW.amount > (SELECT p.refund_reserved FROM paykit_payment p WHERE p.id = NEW.payment_id) BEGIN SELECT RAISE(ABORT, 'refund: more than what is reserved on its payment'); END
+CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT ON paykit_refund WHEN NEW.origin = 'paykit' AND (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.payment_id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) + NEW.amount > coalesce((SELECT p.refund_reserved FROM paykit_payment p WHERE p.id = NEW.payment_id), 0) BEGIN SELECT RAISE(ABORT, 'refund: more than what is reserved on its payment'); END
 
 CREATE TRIGGER paykit_refund_fixed BEFORE UPDATE ON paykit_refund WHEN OLD.payment_id <> NEW.payment_id OR OLD.amount <> NEW.amount OR OLD.currency <> NEW.currency OR OLD.origin <> NEW.origin BEGIN SELECT RAISE(ABORT, 'refund: payment, amount, currency and origin never change'); END
 
 CREATE TRIGGER paykit_payment_reserved BEFORE UPDATE ON paykit_payment WHEN NEW.refund_reserved < OLD.refund_reserved AND NEW.refund_reserved < (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) BEGIN SELECT RAISE(ABORT, 'payment: reservation below the sum of its refunds'); END
+
+CREATE TRIGGER paykit_payment_left BEFORE UPDATE ON paykit_payment WHEN NEW.refund_reserved > OLD.refund_reserved AND NEW.refund_reserved + NEW.refunded_external > NEW.captured BEGIN SELECT RAISE(ABORT, 'payment: reservation above what is left of its captured amount'); END
 
 CREATE TRIGGER paykit_refund_no_delete BEFORE DELETE ON paykit_refund BEGIN SELECT RAISE(ABORT, 'paykit_refund: rows are never changed or deleted'); END
 
@@ -386,3 +414,9 @@ CREATE TRIGGER paykit_refund_positive_rowid AFTER INSERT ON paykit_refund WHEN N
 CREATE TRIGGER paykit_refund_keep_id BEFORE INSERT ON paykit_refund WHEN EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
 
 CREATE TRIGGER paykit_refund_keep_binding_psp_reference BEFORE INSERT ON paykit_refund WHEN EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TRIGGER paykit_refund_leave_id BEFORE UPDATE ON paykit_refund WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TRIGGER paykit_refund_leave_binding_psp_reference BEFORE UPDATE ON paykit_refund WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TRIGGER paykit_refund_leave_rowid BEFORE UPDATE ON paykit_refund WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END

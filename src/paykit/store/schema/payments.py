@@ -116,6 +116,7 @@ claim = Table(
 _OVER = "refund: more than what is reserved on its payment"
 _CHANGED = "refund: payment, amount, currency and origin never change"
 _LOWERED = "payment: reservation below the sum of its refunds"
+_RAISED = "payment: reservation above what is left of its captured amount"
 _OVER_WITH = f"('{RefundState.FAILED}', '{RefundState.CANCELED}')"
 
 
@@ -133,18 +134,29 @@ _SAME = " OR ".join(
     for column in ("payment_id", "amount", "currency", "origin")
 )
 
+_LESS_THAN_REFUNDS = (
+    f"NEW.refund_reserved < OLD.refund_reserved "
+    f"AND NEW.refund_reserved < {_reserved('NEW.id', '')}"
+)
+# Refunds that began at the PSP leave less for ours; a CHECK would refuse theirs.
+_MORE_THAN_LEFT = (
+    "NEW.refund_reserved > OLD.refund_reserved "
+    "AND NEW.refund_reserved + NEW.refunded_external > NEW.captured"
+)
+
 _CEILING = {
     "sqlite": (
+        # Without a payment there is nothing to refund: SQLite checks no foreign keys.
         f"CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT ON paykit_refund "
         f"WHEN NEW.origin = 'paykit' AND {_reserved('NEW.payment_id', ' + NEW.amount')}"
-        f" > (SELECT p.refund_reserved FROM paykit_payment p "
-        f"WHERE p.id = NEW.payment_id) BEGIN SELECT RAISE(ABORT, '{_OVER}'); END",
+        f" > coalesce((SELECT p.refund_reserved FROM paykit_payment p "
+        f"WHERE p.id = NEW.payment_id), 0) BEGIN SELECT RAISE(ABORT, '{_OVER}'); END",
         f"CREATE TRIGGER paykit_refund_fixed BEFORE UPDATE ON paykit_refund "
         f"WHEN {_SAME} BEGIN SELECT RAISE(ABORT, '{_CHANGED}'); END",
         f"CREATE TRIGGER paykit_payment_reserved BEFORE UPDATE ON paykit_payment "
-        f"WHEN NEW.refund_reserved < OLD.refund_reserved AND "
-        f"NEW.refund_reserved < {_reserved('NEW.id', '')} "
-        f"BEGIN SELECT RAISE(ABORT, '{_LOWERED}'); END",
+        f"WHEN {_LESS_THAN_REFUNDS} BEGIN SELECT RAISE(ABORT, '{_LOWERED}'); END",
+        f"CREATE TRIGGER paykit_payment_left BEFORE UPDATE ON paykit_payment "
+        f"WHEN {_MORE_THAN_LEFT} BEGIN SELECT RAISE(ABORT, '{_RAISED}'); END",
     ),
     "postgresql": (
         # The payment's row is locked first, so that two inserts cannot both fit.
@@ -161,9 +173,10 @@ _CEILING = {
         "CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT OR UPDATE "
         "ON paykit_refund FOR EACH ROW EXECUTE FUNCTION paykit_refund_ceiling()",
         f"CREATE FUNCTION paykit_payment_reserved() RETURNS trigger LANGUAGE plpgsql "
-        f"AS $$ BEGIN IF NEW.refund_reserved < OLD.refund_reserved AND "
-        f"NEW.refund_reserved < {_reserved('NEW.id', '')} THEN "
+        f"AS $$ BEGIN IF {_LESS_THAN_REFUNDS} THEN "
         f"RAISE EXCEPTION '{_LOWERED}' USING ERRCODE = 'check_violation'; END IF; "
+        f"IF {_MORE_THAN_LEFT} THEN "
+        f"RAISE EXCEPTION '{_RAISED}' USING ERRCODE = 'check_violation'; END IF; "
         f"RETURN NEW; END $$",
         "CREATE TRIGGER paykit_payment_reserved BEFORE UPDATE OF refund_reserved "
         "ON paykit_payment FOR EACH ROW EXECUTE FUNCTION paykit_payment_reserved()",

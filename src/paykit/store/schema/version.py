@@ -17,4 +17,4 @@ schema_version = Table(
 )
 """One row per version that was applied; the newest one counts. Code that was written
 for `compatible_from` or later may run on it, so that a deploy can roll on while its
-predecessor still serves. No trigger guards it: stamping is a repair that people make."""
+predecessor still serves. No trigger guards it: people repair by changing it."""

@@ -102,11 +102,8 @@ def _read(request: ReadRequest) -> tuple[str, Mapping[str, object]]:
             return refund, {}
         case FindPayment(since=since):
             # Down to the second: `created` has no finer resolution.
-            return "", {
-                "created": {"gte": int(since.timestamp())},
-                "limit": _LONGEST_PAGE,
-                "expand": [f"data.{name}" for name in _SHOW_CHARGE],
-            }
+            created = {"gte": int(since.timestamp())}
+            return "", {"created": created, "limit": _LONGEST_PAGE}
         case FindRefund(payment=payment):
             return "", {"payment_intent": payment, "limit": _LONGEST_PAGE}
         case ListBalanceTransactions(source=source):

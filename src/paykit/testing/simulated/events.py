@@ -35,7 +35,8 @@ def read_event(body: bytes) -> PspEvent:
     return PspEvent(
         id=read_text(event, "id"),
         type=read_text(event, "type"),
-        subject=read_object(data["object"]),
+        # Events are stored: they must not carry what a payer's browser may use.
+        subject=read_object({**data["object"], "client_secret": None}),
         current=event.get("api_version") == API_VERSION,
         created=read_time(event.get("created")),
         account=_account(event),

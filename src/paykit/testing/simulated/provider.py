@@ -8,11 +8,10 @@ adapter of `paykit.psp`, and `paykit.testing.stripe_server`, which speaks Stripe
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from threading import RLock
 from typing import TypeVar
 

@@ -71,7 +71,7 @@ class Cast:
     def _call(
         self, op: Operation[Any, Any], key: str, fields: dict[str, object]
     ) -> Flow[Any]:
-        for _ in range(3):
+        for _ in range(self.stage.random.randrange(4)):
             try:
                 flow = calls.call(self.engine, op, key, MERCHANT, dict(fields))
                 return (yield from flow)

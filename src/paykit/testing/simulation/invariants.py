@@ -29,8 +29,9 @@ from paykit.testing.simulation.stage import Crash
 
 __all__ = ["violations"]
 
-_LATENCY: Final = timedelta(minutes=8)
-"""How long an actor may stall between the commit that allows a send and the send."""
+_LATENCY: Final = timedelta(minutes=100)
+"""How long an actor may be suspended between the last look at the clock and the send,
+nights included; less than what passes between two rounds of the calm."""
 
 
 def violations(cast: Cast, connection: Connection) -> list[str]:
@@ -248,6 +249,12 @@ def _true_confirmation(
     if remembered is None:
         return
     declined = remembered == 402
+    code = (result.get("decline") or {}).get("code", "")
+    if code.startswith("payment_intent_authentication"):
+        # The answer was lost, and the payer has failed the challenge since.
+        return
+    if result["state"] == PaymentState.CANCELED:
+        return
     if declined != (result.get("decline") is not None):
         yield f"{operation_id}: PSP said {remembered}, we said {result.get('decline')}"
 

@@ -115,6 +115,29 @@ def challenged(cast: Cast) -> None:
     _create(cast, lambda p: _confirm(cast, p, method, cancel))
 
 
+def flapping(cast: Cast) -> None:
+    """A payer who fails the challenge again and again, so that the state goes round."""
+
+    def payer() -> None:
+        for intent in cast.sim.intents_with("paykit_merchant", "default"):
+            cast.sim.complete_authentication(intent.id, False)
+
+    def again(attempt: int) -> Callable[[PaymentView], None]:
+        def confirm(payment: PaymentView) -> None:
+            fields: dict[str, object] = {
+                "payment_id": payment.id,
+                "payment_method": "pm_card_threeDSecure2Required",
+            }
+            then = again(attempt + 1) if attempt < 4 else None
+            cast.caller("carol", CONFIRM_PAYMENT, f"confirm-{attempt}", fields, then)
+
+        return confirm
+
+    cast.bystander("payer", payer, rounds=25)
+    cast.worker("worker 3", rounds=20)
+    _create(cast, again(1))
+
+
 def slow_refunds(cast: Cast) -> None:
     """Refunds that the bank ends later: some succeed, some come back."""
     fails = cast.stage.random.random() < 0.5
@@ -135,6 +158,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Cast], None]]] = {
         capture_and_refund,
         declined,
         challenged,
+        flapping,
         slow_refunds,
     )
 }

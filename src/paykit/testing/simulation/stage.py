@@ -57,6 +57,9 @@ class Weather:
     crash_before: float = 0.03
     crash_after: float = 0.03
     stall: float = 0.04
+    """The actor is suspended for minutes, while others go on (a paused machine)."""
+    night: float = 0.004
+    """Half an hour passes for everybody."""
     commit_reply_lost: float = 0.03
     not_sent: float = 0.05
     request_lost: float = 0.06
@@ -75,6 +78,8 @@ class Actor:
     flow: Flow[Any]
     ended: Callable[[Any], None]
     effect: Effect | None = None
+    suspended: int = 0
+    """For how many steps of others it does nothing."""
 
 
 @dataclass(slots=True)
@@ -105,7 +110,11 @@ class Stage:
         for _ in range(steps_max):
             if not self.actors:
                 return
-            self._step(self.random.choice(self.actors))
+            awake = [actor for actor in self.actors if not actor.suspended]
+            for actor in self.actors:
+                actor.suspended = max(0, actor.suspended - 1)
+            if awake:
+                self._step(self.random.choice(awake))
         raise AssertionError("the simulation does not come to an end")
 
     def calm(self) -> None:
@@ -127,7 +136,19 @@ class Stage:
         except PaykitError as error:
             self._leave(actor, error)
 
+    def _stalls(self, actor: Actor) -> bool:
+        if self._chance(self.weather.night):
+            self.pass_time(timedelta(minutes=30))
+        if not self._chance(self.weather.stall):
+            return False
+        self.pass_time(timedelta(seconds=self.random.randrange(60, 300)))
+        actor.suspended = self.random.randrange(2, 25)
+        self.story.append(f"{actor.name}: is suspended")
+        return True
+
     def _advance(self, actor: Actor) -> None:
+        if actor.effect is not None and self._stalls(actor):
+            return
         if actor.effect is None:
             actor.effect = next(actor.flow)
             return
@@ -146,8 +167,6 @@ class Stage:
         actor.ended(result)
 
     def _perform(self, actor: Actor, effect: Effect) -> Any:
-        if self._chance(self.weather.stall):
-            self.pass_time(timedelta(seconds=self.random.randrange(240)))
         self._maybe_crash(actor, self.weather.crash_before, "before", effect)
         reply = self._really(effect)
         self.story.append(f"{actor.name}: {_short(effect)} -> {reply!r}")

@@ -1,0 +1,119 @@
+"""Rows written by hand, and what the database says to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy.exc import DBAPIError
+
+from paykit.lifecycle import PAYMENT, REFUND, Lifecycle
+from paykit.store.schema import payment, refund
+from paykit.store.sqlite import immediate
+
+__all__ = [
+    "NOON",
+    "by_hand",
+    "insert_payment",
+    "insert_refund",
+    "path_to",
+    "refused",
+    "walk",
+]
+
+S = TypeVar("S", bound=StrEnum)
+E = TypeVar("E", bound=StrEnum)
+
+NOON: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+_PAYMENT: Final[Mapping[str, object]] = {
+    "merchant_id": "default",
+    "operation_id": "op_1",
+    "binding": "simulated:default:test",
+    "state": PAYMENT.initial.value,
+    "currency": "eur",
+    "capture": "automatic",
+    "amount": 1000,
+    "metadata": {},
+    "created_at": NOON,
+    "updated_at": NOON,
+}
+_REFUND: Final[Mapping[str, object]] = {
+    "merchant_id": "default",
+    "operation_id": "op_2",
+    "origin": "paykit",
+    "binding": "simulated:default:test",
+    "state": REFUND.initial.value,
+    "amount": 100,
+    "currency": "eur",
+    "metadata": {},
+    "created_at": NOON,
+    "updated_at": NOON,
+}
+
+
+@contextmanager
+def by_hand(engine: Engine) -> Iterator[Connection]:
+    """A transaction of somebody with a console, taken back at the end."""
+    with immediate(engine).connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+def insert_payment(connection: Connection, id_: str, **values: object) -> str:
+    connection.execute(payment.insert().values({**_PAYMENT, "id": id_, **values}))
+    return id_
+
+
+def insert_refund(
+    connection: Connection, id_: str, payment_id: str, **values: object
+) -> str:
+    row = {**_REFUND, "id": id_, "payment_id": payment_id, **values}
+    connection.execute(refund.insert().values(row))
+    return id_
+
+
+def refused(
+    connection: Connection, statement: str, /, **values: object
+) -> DBAPIError | None:
+    """Return why the database refuses `statement`, or None; nothing stays of it."""
+    savepoint = connection.begin_nested()
+    try:
+        connection.execute(text(statement), values)
+    except DBAPIError as error:
+        return error
+    else:
+        return None
+    finally:
+        savepoint.rollback()
+
+
+def path_to(lifecycle: Lifecycle[S, E], state: S) -> list[S]:
+    """Return the states from the initial one to `state`, along the table."""
+    paths = {lifecycle.initial: [lifecycle.initial]}
+    todo = [lifecycle.initial]
+    while state not in paths:
+        source = todo.pop(0)
+        for before, after in lifecycle.moves():
+            if before is source and after not in paths:
+                paths[after] = [*paths[source], after]
+                todo.append(after)
+    return paths[state]
+
+
+def walk(
+    connection: Connection,
+    table: Table,
+    id_: str,
+    lifecycle: Lifecycle[S, E],
+    state: S,
+) -> None:
+    """Bring a row that was just inserted to `state`."""
+    for step in path_to(lifecycle, state)[1:]:
+        connection.execute(
+            table.update().where(table.c.id == id_).values(state=step.value)
+        )

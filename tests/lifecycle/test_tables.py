@@ -1,0 +1,141 @@
+"""One table says what may happen; the machine adds no rule of its own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paykit.errors import IllegalTransition
+from paykit.lifecycle import (
+    PAYMENT,
+    REFUND,
+    By,
+    Lifecycle,
+    PaymentEvent,
+    PaymentState,
+    RefundEvent,
+    RefundState,
+    Transition,
+    fire,
+)
+
+LIFECYCLES: Final[list[tuple[Lifecycle[Any, Any], type[Any]]]] = [
+    (PAYMENT, PaymentEvent),
+    (REFUND, RefundEvent),
+]
+
+each = pytest.mark.parametrize(
+    ("lifecycle", "events"), LIFECYCLES, ids=["payment", "refund"]
+)
+
+
+def _after(lifecycle: Lifecycle[Any, Any], state: Any, event: Any) -> object:
+    try:
+        return fire(lifecycle, state, event)
+    except IllegalTransition as error:
+        assert (error.lifecycle, error.state, error.event) == (
+            lifecycle.name,
+            state,
+            event,
+        )
+        return IllegalTransition
+
+
+@each
+def test_machine_and_table_agree_on_every_state_and_event(
+    lifecycle: Lifecycle[Any, Any], events: type[Any]
+) -> None:
+    expected = {(r.source, r.event): r.target for r in lifecycle.transitions}
+    for state in lifecycle.states:
+        for event in events:
+            wanted = expected.get((state, event), IllegalTransition)
+            assert _after(lifecycle, state, event) == wanted, (state, event)
+            if wanted is IllegalTransition:
+                with pytest.raises(IllegalTransition):
+                    lifecycle.target(state, event)
+            else:
+                assert lifecycle.target(state, event) is wanted
+
+
+@each
+def test_a_machine_keeps_no_thing_that_it_moved(
+    lifecycle: Lifecycle[Any, Any], events: type[Any]
+) -> None:
+    first = lifecycle.transitions[0]
+    assert fire(lifecycle, first.source, first.event) is first.target
+    assert fire(lifecycle, first.source, first.event) is first.target
+
+
+@each
+def test_every_event_is_of_use(
+    lifecycle: Lifecycle[Any, Any], events: type[Any]
+) -> None:
+    assert {row.event for row in lifecycle.transitions} == set(events)
+
+
+def test_commands_and_observations_do_not_share_a_name() -> None:
+    by = {row.event: row.by for row in PAYMENT.transitions}
+    assert all(by[row.event] is row.by for row in PAYMENT.transitions)
+    assert {e for e in PaymentEvent if e.startswith("start_")} == {
+        event for event, who in by.items() if who is By.COMMAND
+    }
+
+
+@given(st.lists(st.sampled_from(list(PaymentEvent)), max_size=30))
+def test_a_payment_with_its_money_never_loses_it(events: list[PaymentEvent]) -> None:
+    state = PaymentState.SUCCEEDED
+    for event in events:
+        try:
+            state = fire(PAYMENT, state, event)
+        except IllegalTransition:
+            continue
+    assert state is PaymentState.SUCCEEDED
+
+
+@given(st.lists(st.sampled_from(list(PaymentEvent)), max_size=30))
+def test_nothing_leads_back_from_where_a_payment_is_settled(
+    events: list[PaymentEvent],
+) -> None:
+    """Old events prove these states only because they are never left for others."""
+    state = PaymentState.AUTHORIZED
+    for event in events:
+        try:
+            state = fire(PAYMENT, state, event)
+        except IllegalTransition:
+            continue
+        assert state in {
+            PaymentState.AUTHORIZED,
+            PaymentState.SUCCEEDED,
+            PaymentState.CANCELED,
+            PaymentState.EXPIRED,
+        }
+
+
+def test_what_ended_can_still_be_corrected() -> None:
+    for state in (PaymentState.CANCELED, PaymentState.EXPIRED, PaymentState.FAILED):
+        assert fire(PAYMENT, state, PaymentEvent.SUCCEED) is PaymentState.SUCCEEDED
+    assert fire(REFUND, RefundState.SUCCEEDED, RefundEvent.FAIL) is RefundState.FAILED
+    assert REFUND.final == {RefundState.FAILED, RefundState.CANCELED}
+    assert PAYMENT.final == {PaymentState.SUCCEEDED}
+
+
+_T, _S, _E = Transition, RefundState, RefundEvent
+_WHOLE: Final = REFUND.transitions
+
+
+@pytest.mark.parametrize(
+    ("transitions", "complaint"),
+    [
+        ((*_WHOLE, _T(_E.PEND, _S.CREATING, _S.FAILED)), "two transitions"),
+        (tuple(t for t in _WHOLE if t.target is not _S.PENDING), "out of reach"),
+        ((*_WHOLE, _T(_E.PEND, _S.FAILED, _S.PENDING, By.COMMAND)), "must not move"),
+    ],
+)
+def test_a_table_that_contradicts_itself_is_refused(
+    transitions: tuple[Transition[RefundState, RefundEvent], ...], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Lifecycle(name="refund", initial=_S.CREATING, transitions=transitions)
