@@ -196,7 +196,8 @@ class Shop:
     def wait(self, result: Awaitable[T] | T) -> T:
         """Return `result`, or what it comes to."""
         if self.runner is not None and inspect.isawaitable(result):
-            return self.runner.run(_await(result))
+            awaited: T = self.runner.run(_await(result))
+            return awaited
         return cast("T", result)
 
     def run(self, flow: Flow[T]) -> T:
@@ -245,7 +246,7 @@ class Shop:
         return [event.type for event in events]
 
     def finish(self, begun: Begun) -> PaymentView | RefundView:
-        return self.wait(self.service.finish(begun))
+        return cast("PaymentView | RefundView", self.wait(self.service.finish(begun)))
 
     def begin(
         self,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import IntegrityError
 
 from paykit.lifecycle import PAYMENT, REFUND, Lifecycle
 from paykit.store.schema import payment, refund
@@ -79,12 +79,16 @@ def insert_refund(
 
 def refused(
     connection: Connection, statement: str, /, **values: object
-) -> DBAPIError | None:
-    """Return why the database refuses `statement`, or None; nothing stays of it."""
+) -> IntegrityError | None:
+    """
+    Return why the database refuses `statement`, or None; nothing stays of it.
+
+    Only a violated rule counts: a statement that is wrong in itself proves nothing.
+    """
     savepoint = connection.begin_nested()
     try:
         connection.execute(text(statement), values)
-    except DBAPIError as error:
+    except IntegrityError as error:
         return error
     else:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -67,6 +68,17 @@ class Cast:
                 then(result)
 
         self.stage.enter(name, self._call(op, key, fields), ended)
+
+    def quitter(
+        self, name: str, op: Operation[Any, Any], key: str, fields: dict[str, object]
+    ) -> None:
+        """A caller that dies after the first commit and is missed for two hours."""
+        flow = calls.call(self.engine, op, key, MERCHANT, fields)
+        self.stage.enter(
+            name,
+            _first_effect_of(flow),
+            lambda result: self.stage.pass_time(timedelta(hours=2)),
+        )
 
     def _call(
         self, op: Operation[Any, Any], key: str, fields: dict[str, object]
@@ -142,3 +154,8 @@ class Cast:
                 act()
             except ProviderError:
                 continue
+
+
+def _first_effect_of(flow: Flow[Any]) -> Flow[None]:
+    yield next(flow)
+    flow.close()

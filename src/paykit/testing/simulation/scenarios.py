@@ -138,6 +138,19 @@ def flapping(cast: Cast) -> None:
     _create(cast, again(1))
 
 
+def abandoned(cast: Cast) -> None:
+    """A payer whose shop dies before it can ask; nobody may be charged hours later."""
+
+    def confirm(payment: PaymentView) -> None:
+        fields: dict[str, object] = {
+            "payment_id": payment.id,
+            "payment_method": "pm_card_visa",
+        }
+        cast.quitter("carol", CONFIRM_PAYMENT, "confirm", fields)
+
+    cast.caller("alice", CREATE_PAYMENT, "create", {"money": _TEN}, confirm)
+
+
 def slow_refunds(cast: Cast) -> None:
     """Refunds that the bank ends later: some succeed, some come back."""
     fails = cast.stage.random.random() < 0.5
@@ -159,6 +172,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Cast], None]]] = {
         declined,
         challenged,
         flapping,
+        abandoned,
         slow_refunds,
     )
 }
