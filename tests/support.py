@@ -25,6 +25,7 @@ from paykit import (
     AsyncWorker,
     Begun,
     Money,
+    PaykitError,
     PaymentService,
     PaymentView,
     Policy,
@@ -309,6 +310,28 @@ class Shop:
         assert reference is not None
         return reference
 
+    def meanwhile(
+        self,
+        action: Callable[[], Awaitable[object] | object],
+        *,
+        executed: bool = False,
+    ) -> list[object]:
+        """
+        Let `action` run once while the PSP is asked next; its outcome is in the list.
+
+        With `executed` the PSP has acted, and only the answer is still on its way.
+        """
+        outcomes: list[object] = []
+
+        def hook(call: Call) -> Awaitable[None] | None:
+            self.watch.before = self.watch.after = None
+            if self.is_async:
+                return _note_async(action, outcomes)
+            return _note(action, outcomes)
+
+        setattr(self.watch, "after" if executed else "before", hook)
+        return outcomes
+
     # -- webhooks and work ---------------------------------------------------------
 
     def receive(self, body: Any, headers: Any) -> WebhookResponse:
@@ -398,6 +421,23 @@ _NOTE = text("INSERT INTO host_note (note) VALUES (:note)")
 
 async def _await(result: Awaitable[T]) -> T:
     return await result
+
+
+def _note(action: Callable[[], object], outcomes: list[object]) -> None:
+    try:
+        outcomes.append(action())
+    except PaykitError as error:
+        outcomes.append(error)
+
+
+async def _note_async(
+    action: Callable[[], Awaitable[object] | object], outcomes: list[object]
+) -> None:
+    try:
+        result = action()
+        outcomes.append(await result if inspect.isawaitable(result) else result)
+    except PaykitError as error:
+        outcomes.append(error)
 
 
 def open_shop(

@@ -25,7 +25,7 @@ _SEED = re.compile(r"^seed (\d+) ", re.MULTILINE)
 
 
 def caught_by(mutant: Mutant, seeds: int) -> str | None:
-    """Return the seed that fails with this bug, ``crash`` for any other end, or None."""
+    """Return the seed that fails with this bug, ``crash: ...``, or None."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "paykit"
         shutil.copytree(_SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))

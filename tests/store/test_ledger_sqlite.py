@@ -95,7 +95,7 @@ def test_writers_that_begin_as_readers_lose_and_double_nothing(
 ) -> None:
     # The host's plain engine: Python begins a transaction with the first write.
     engine = installed.engine()
-    start = Barrier(WRITERS)
+    start = Barrier(WRITERS, timeout=30)
 
     def write(writer: int) -> int:
         start.wait()
@@ -122,7 +122,7 @@ def test_a_journal_is_reversed_once_by_writers_that_begin_as_readers(
         for number in range(8):
             post(connection, [posting(CAPTURE, f"charge {number}")])
         journals = [one.journal_id for one in transfers_of(connection, "pay_1")]
-    start = Barrier(WRITERS)
+    start = Barrier(WRITERS, timeout=30)
 
     def take_back(_: int) -> int:
         reversed_ = 0

@@ -240,8 +240,8 @@ class Engine:
         else:
             answer = yield from self._send(at, heard)
         if isinstance(answer, Conflict | Unknown):
-            judged = yield from self._look(leg, at)
-            answer = judged or answer
+            otherwise = _undone(at, heard, answer)
+            answer = (yield from self._look(leg, at, otherwise)) or answer
         return tuple(heard), answer
 
     def _send(self, at: Standing[R], heard: list[Answer]) -> Flow[Answer]:
@@ -267,8 +267,14 @@ class Engine:
             return max(pause, answer.retry_after_seconds)
         return pause
 
-    def _look(self, leg: Leg[Any, R], at: Standing[R]) -> Flow[Answer | None]:
-        """Read before anything is decided or sent again (DESIGN section 6)."""
+    def _look(
+        self, leg: Leg[Any, R], at: Standing[R], otherwise: Answer | None
+    ) -> Flow[Answer | None]:
+        """
+        Read before anything is decided or sent again (DESIGN section 6).
+
+        `otherwise` is the answer if what was read does not tell.
+        """
         binding = at.attempt.binding
         request = leg.read(at.state)
         call = self.env.psps.for_binding(binding).prepare(request, None)
@@ -277,8 +283,26 @@ class Engine:
             return None
         judged = leg.judge(at.state, evidence.snapshot)
         if judged is None:
-            return None
+            return otherwise
         return replace(judged, request_id=evidence.request_id)
+
+
+def _undone(at: Standing[Any], heard: list[Answer], answer: Answer) -> Rejected | None:
+    """
+    Return the refusal that a conflict comes to, if no send can have had an effect.
+
+    A conflict says that its own send did nothing. Only an earlier one, of which nobody
+    heard, may have brought the object into the state that stands in the way.
+    """
+    quiet = all(is_no_effect(one) or one is answer for one in heard)
+    if not isinstance(answer, Conflict) or at.maybe_executed or not quiet:
+        return None
+    return Rejected(
+        code=answer.code,
+        message=answer.message,
+        request_id=answer.request_id,
+        replayed=answer.replayed,
+    )
 
 
 def _outcome(answer: Answer) -> str | None:

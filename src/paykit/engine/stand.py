@@ -203,6 +203,8 @@ def where(
             "this idempotency key is being worked on; repeat the call later",
             retry_after_seconds=1.0,
         )
+    # Read again: it may have advanced before the work became ours.
+    row = operations.by_id(tx, row.id) or row
     point = op.leg(row.recovery_point or "").at
     state = point.knows.model_validate(row.recovery_state)
     return _at(tx, env, op, ctx, point.name, state, lease)

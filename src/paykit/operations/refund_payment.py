@@ -22,7 +22,7 @@ from paykit.engine import (
     Step,
     derived_id,
 )
-from paykit.errors import NotAllowed, PspRejected
+from paykit.errors import NotAllowed, PspRejected, RefundExceedsCaptured
 from paykit.lifecycle import PAYMENT, REFUND, PaymentEvent, RefundState, fire
 from paykit.money import Money
 from paykit.operations.capture_payment import money_of
@@ -97,6 +97,8 @@ def _reserve(
     known = refunds.peek(tx, refund_id)
     if known is not None:
         return known
+    if command.amount is None and not row.refundable:
+        raise RefundExceedsCaptured(f"payment {row.id}: nothing is left to refund")
     money = money_of(row, command.amount, command.currency, otherwise=row.refundable)
     row = payments.reserve_refund(tx, row, money)
     refund = refunds.insert_refund(

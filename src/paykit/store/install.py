@@ -24,23 +24,28 @@ def installing(engine: Engine) -> Generator[Connection]:
     Open a transaction that changes tables, in which nobody else does so.
 
     Without it, of six processes that migrate at once most fail. The isolation level is
-    set because a snapshot taken before the wait for the lock would show the tables as
-    they were then.
+    set because the host's may be one that commits each statement, or one that shows the
+    tables as they were before the wait for the lock.
     """
-    if engine.dialect.name == "postgresql":
-        engine = engine.execution_options(isolation_level="READ COMMITTED")
-    with immediate(engine).begin() as connection:
-        if engine.dialect.name == "postgresql":
+    with immediate(engine).connect() as connection:
+        if engine.dialect.name == "sqlite":
+            with connection.begin():
+                yield connection
+            return
+        connection.execution_options(isolation_level="READ COMMITTED")
+        with connection.begin():
             connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-        yield connection
+            yield connection
 
 
 def installed_version(connection: Connection) -> int:
     """Return the version that was applied last, 0 without tables; breaks nothing."""
-    if not inspect(connection).has_table(schema_version.name):
-        return 0
-    found = version.installed(connection)
+    found = version.installed(connection) if _has_versions(connection) else None
     return 0 if found is None else found.version
+
+
+def _has_versions(connection: Connection) -> bool:
+    return inspect(connection).has_table(schema_version.name)
 
 
 def create_all(engine: Engine) -> None:
@@ -52,7 +57,7 @@ def create_all(engine: Engine) -> None:
     """
     use_wal(engine)
     with installing(engine) as connection:
-        fresh = installed_version(connection) == 0
+        fresh = not _has_versions(connection)
         if not fresh:
             version.check(connection)
         metadata.create_all(connection)

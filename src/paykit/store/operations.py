@@ -93,13 +93,14 @@ def open_operation(tx: Tx, values: Mapping[str, object]) -> bool:
 
 
 def _find(tx: Tx, *conditions: ColumnElement[bool]) -> OperationRow | None:
-    statement = select(operation).where(*conditions).with_for_update()
+    # Not locked: whoever changes an operation holds its row in ``paykit_work``.
+    statement = select(operation).where(*conditions)
     row = tx.connection.execute(statement).one_or_none()
     return None if row is None else _operation(row)
 
 
 def by_key(tx: Tx, merchant: str, idempotency_key: str) -> OperationRow | None:
-    """Return and lock the operation under a merchant's idempotency key."""
+    """Return the operation under a merchant's idempotency key."""
     return _find(
         tx,
         operation.c.merchant_id == merchant,
@@ -108,7 +109,7 @@ def by_key(tx: Tx, merchant: str, idempotency_key: str) -> OperationRow | None:
 
 
 def by_id(tx: Tx, operation_id: str) -> OperationRow | None:
-    """Return and lock one operation."""
+    """Return one operation, or None."""
     return _find(tx, operation.c.id == operation_id)
 
 

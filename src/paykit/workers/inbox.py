@@ -13,31 +13,20 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final, assert_never
+from typing import Final
 
 from paykit.carddata import redact
 from paykit.engine import Environment, Flow, ask, commit
 from paykit.errors import LeaseLost
-from paykit.lifecycle import UNSETTLED, PaymentState, RefundState
-from paykit.operations.links import payment_of
-from paykit.operations.observe import observe_charge, observe_payment
-from paykit.operations.observe_refund import observe_refund
+from paykit.operations.apply_event import apply_event, find_payment, needed_read
 from paykit.psp import (
-    ChargeSnapshot,
     PaymentSnapshot,
-    PaymentStatus,
-    PspEvent,
-    ReadPayment,
-    ReadRefund,
     ReadRequest,
     RefundSnapshot,
-    RefundStatus,
     Subject,
     Succeeded,
 )
-from paykit.store import inbox, payments, refunds, work
-from paykit.store.inbox import InboxRow
-from paykit.store.payments import PaymentRow
+from paykit.store import inbox, work
 from paykit.store.tx import Tx
 from paykit.store.work import Claimed
 
@@ -66,18 +55,6 @@ RETRIES: Final = (
     timedelta(hours=6),
 )
 """When an event that failed is tried again; after that it is dead."""
-
-_CYCLIC: Final = frozenset(
-    {
-        PaymentStatus.REQUIRES_PAYMENT_METHOD,
-        PaymentStatus.REQUIRES_CONFIRMATION,
-        PaymentStatus.REQUIRES_ACTION,
-        PaymentStatus.PROCESSING,
-        PaymentStatus.UNRECOGNIZED,
-    }
-)
-_OPEN: Final = frozenset({PaymentState.CREATING, *UNSETTLED})
-_WAITING: Final = frozenset({RefundState.PENDING, RefundState.REQUIRES_ACTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,89 +125,17 @@ def _apply(env: Environment, claimed: Claimed, read: _Read | None, tx: Tx) -> _O
     event = env.psps.for_binding(row.binding).read_event(row.body)
     if event.subject is None:
         return _end(tx, claimed, "ignored", f"{event.type} has no effect here")
-    payment = _find(tx, row, event.subject)
+    payment = find_payment(tx, row.binding, event.subject)
     if payment is None:
         return _defer(tx, claimed)
-    subject: Subject = event.subject
-    needs = _needs(tx, payment, event)
-    if needs is not None:
-        if read is None or read.version != payment.version:
-            return _Needs(needs, row.binding, payment.version)
-        subject = read.subject
-    _observe(tx, payment, subject, cause=f"webhook {event.id}", fresh=read is not None)
-    return _end(tx, claimed, "applied", None, payment.id)
-
-
-def _find(tx: Tx, row: InboxRow, subject: Subject) -> PaymentRow | None:
-    reference: str | None
-    match subject:
-        case PaymentSnapshot():
-            reference, ours = subject.reference, payment_of(subject.metadata)
-        case ChargeSnapshot():
-            reference, ours = subject.payment, None
-        case RefundSnapshot():
-            reference, ours = subject.payment, payment_of(subject.metadata)
-        case None:
-            return None
-        case _:
-            assert_never(subject)
-    return payments.find(
-        tx, binding=row.binding, psp_reference=reference, payment_id=ours
-    )
-
-
-def _needs(tx: Tx, payment: PaymentRow, event: PspEvent) -> ReadRequest | None:
-    """Return what must be read because the payload does not prove it."""
-    subject = event.subject
-    match subject:
-        case PaymentSnapshot(status=status, reference=reference):
-            cyclic = status in _CYCLIC and payment.state in _OPEN
-            return ReadPayment(payment=reference) if _stale(event, cyclic) else None
-        case ChargeSnapshot(status=status, captured=captured):
-            settled = status == "succeeded" and captured == 0
-            attempt = status != "succeeded" and payment.state in _OPEN
-            released = settled and event.type == "charge.expired"
-            reference = payment.psp_reference or subject.payment or ""
-            needed = _stale(event, attempt or released)
-            return ReadPayment(payment=reference) if needed else None
-        case RefundSnapshot(status=status, reference=reference):
-            cyclic = status in {RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION}
-            cyclic = cyclic and _is_waiting(tx, payment, subject)
-            return ReadRefund(refund=reference) if _stale(event, cyclic) else None
-        case None:
-            return None
-        case _:
-            assert_never(subject)
-
-
-def _stale(event: PspEvent, cyclic: bool) -> bool:
-    return cyclic or not event.current
-
-
-def _is_waiting(tx: Tx, payment: PaymentRow, seen: RefundSnapshot) -> bool:
-    known = refunds.find(
-        tx,
-        binding=payment.binding,
-        psp_reference=seen.reference,
-        refund_id=None,
-    )
-    return known is not None and known.state in _WAITING
-
-
-def _observe(
-    tx: Tx, payment: PaymentRow, subject: Subject, *, cause: str, fresh: bool
-) -> None:
-    match subject:
-        case PaymentSnapshot():
-            observe_payment(tx, payment, subject, cause=cause, fresh=fresh)
-        case ChargeSnapshot():
-            observe_charge(tx, payment, subject, cause=cause)
-        case RefundSnapshot():
-            observe_refund(tx, payment, subject, cause=cause, fresh=fresh)
-        case None:
-            raise LookupError("the PSP does not know the object of its own event")
-        case _:
-            assert_never(subject)
+    request = needed_read(tx, payment, event)
+    if request is not None and (read is None or read.version != payment.version):
+        return _Needs(request, row.binding, payment.version)
+    seen = read.subject if read is not None and request is not None else None
+    if request is not None and seen is None:
+        raise LookupError("the PSP does not know the object of its own event")
+    why = apply_event(tx, payment, event, seen, cause=f"webhook {event.id}")
+    return _end(tx, claimed, "ignored" if why else "applied", why, payment.id)
 
 
 def _end(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 __all__ = ["include_name"]
@@ -10,9 +9,7 @@ __all__ = ["include_name"]
 _PREFIX: Final = "paykit_"
 
 
-def include_name(
-    name: str | None, type_: str, parent_names: Mapping[str, str | None]
-) -> bool:
+def include_name(name: str | None, type_: str, parent_names: object) -> bool:
     """
     Return whether autogenerate may look at what is called `name`; for ``env.py``.
 

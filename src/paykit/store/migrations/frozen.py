@@ -17,7 +17,7 @@ __all__ = ["frozen"]
 
 def frozen(version: str, dialect: str) -> list[str]:
     """Return the statements of `version`, such as ``v001``, on `dialect`, in order."""
-    file = files(__package__) / f"{version}.{dialect}.sql"
+    file = files("paykit.store.migrations") / f"{version}.{dialect}.sql"
     if not file.is_file():
         raise UsageError(f"paykit has no tables for the database {dialect!r}")
     lines = file.read_text("utf-8").splitlines()

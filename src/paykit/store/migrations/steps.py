@@ -31,9 +31,11 @@ class Op(Protocol):
 
     def get_bind(self) -> Connection:
         """Return the connection, if statements are run."""
+        ...
 
     def get_context(self) -> MigrationContext:
         """Return what tells the dialect, and whether statements are printed."""
+        ...
 
 
 Step: TypeAlias = Callable[[Op], None]

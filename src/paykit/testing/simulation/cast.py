@@ -62,7 +62,7 @@ class Cast:
 
         def ended(result: Any) -> None:
             self.heard.append(Heard(name, op.name, key, result))
-            if isinstance(result, Crash) and self.stage.random.random() < 0.7:
+            if isinstance(result, Crash) and self.stage.dice.random() < 0.7:
                 self.stage.enter(f"{name}'", self._call(op, key, fields), ended)
             elif then is not None and not isinstance(result, Exception):
                 then(result)
@@ -83,12 +83,12 @@ class Cast:
     def _call(
         self, op: Operation[Any, Any], key: str, fields: dict[str, object]
     ) -> Flow[Any]:
-        for _ in range(self.stage.random.randrange(4)):
+        for _ in range(self.stage.dice.randrange(4)):
             try:
                 flow = calls.call(self.engine, op, key, MERCHANT, dict(fields))
                 return (yield from flow)
             except _RETRY_LATER:
-                yield from sleep(float(self.stage.random.randrange(1, 40)))
+                yield from sleep(float(self.stage.dice.randrange(1, 40)))
         return (yield from calls.call(self.engine, op, key, MERCHANT, dict(fields)))
 
     def worker(self, name: str, rounds: int) -> None:
@@ -111,9 +111,9 @@ class Cast:
 
     def _work(self, rounds: int) -> Flow[None]:
         for _ in range(rounds):
-            duty = self.stage.random.choice(self.duties())
+            duty = self.stage.dice.choice(self.duties())
             yield from duty()
-            yield from sleep(float(self.stage.random.randrange(3)))
+            yield from sleep(float(self.stage.dice.randrange(3)))
 
     def postman(self, name: str, rounds: int) -> None:
         """Delivers webhooks late, in any order and sometimes twice."""
@@ -123,12 +123,12 @@ class Cast:
         bag = self.undelivered
         for _ in range(rounds):
             bag += self.sim.take_webhooks()
-            yield from sleep(float(self.stage.random.randrange(2)))
+            yield from sleep(float(self.stage.dice.randrange(2)))
             if bag:
-                index = self.stage.random.randrange(len(bag))
+                index = self.stage.dice.randrange(len(bag))
                 body = bag[index]
                 yield from commit(self.receipt(body))
-                if self.stage.random.random() < 0.8:
+                if self.stage.dice.random() < 0.8:
                     bag.remove(body)
 
     def receipt(self, body: bytes) -> Callable[..., bool]:
@@ -149,7 +149,7 @@ class Cast:
 
     def _stand_by(self, act: Callable[[], None], rounds: int) -> Flow[None]:
         for _ in range(rounds):
-            yield from sleep(float(self.stage.random.randrange(4)))
+            yield from sleep(float(self.stage.dice.randrange(4)))
             try:
                 act()
             except ProviderError:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import timedelta
-from random import Random
 from typing import Any, Final
 
 from sqlalchemy import Engine as Database
@@ -47,9 +47,9 @@ class Story:
 
 def simulate(database: Database, seed: int, weather: Weather | None = None) -> Story:
     """Run one seed on an empty, installed `database`."""
-    random = Random(seed)
-    cast = _cast(database, random, weather or Weather())
-    name = random.choice(list(SCENARIOS))
+    dice = random.Random(seed)
+    cast = _cast(database, dice, weather or Weather())
+    name = dice.choice(list(SCENARIOS))
     SCENARIOS[name](cast)
     for worker in ("worker 1", "worker 2"):
         cast.worker(worker, rounds=14)
@@ -63,8 +63,8 @@ def simulate(database: Database, seed: int, weather: Weather | None = None) -> S
     return Story(seed, name, found, lines, len(lines))
 
 
-def _cast(database: Database, random: Random, weather: Weather) -> Cast:
-    world = SimulatedWorld(random)
+def _cast(database: Database, dice: random.Random, weather: Weather) -> Cast:
+    world = SimulatedWorld(dice)
     sim = SimulatedProvider(world)
     psp = SimulatedPsp(sim)
     psps = SinglePsp(psp)
@@ -73,7 +73,7 @@ def _cast(database: Database, random: Random, weather: Weather) -> Cast:
     environment = Environment(
         psps=psps, world=world, policy=_POLICY, installation="simulation"
     )
-    stage = Stage(database, psps, random, world, weather)
+    stage = Stage(database, psps, dice, world, weather)
     return Cast(stage, Engine(env=environment), sim, psp, handlers)
 
 

@@ -99,14 +99,14 @@ def declined(cast: Cast) -> None:
 
 def challenged(cast: Cast) -> None:
     """3-D Secure, passed or failed, while somebody cancels now and then."""
-    success = cast.stage.random.random() < 0.6
+    success = cast.stage.dice.random() < 0.6
 
     def payer() -> None:
         for intent in cast.sim.intents_with("paykit_merchant", "default"):
             cast.sim.complete_authentication(intent.id, success)
 
     def cancel(payment: PaymentView) -> None:
-        if cast.stage.random.random() < 0.3:
+        if cast.stage.dice.random() < 0.3:
             fields: dict[str, object] = {"payment_id": payment.id}
             cast.caller("grace", CANCEL_PAYMENT, "cancel", fields)
 
@@ -153,7 +153,7 @@ def abandoned(cast: Cast) -> None:
 
 def slow_refunds(cast: Cast) -> None:
     """Refunds that the bank ends later: some succeed, some come back."""
-    fails = cast.stage.random.random() < 0.5
+    fails = cast.stage.dice.random() < 0.5
     method = "pm_card_refundFail" if fails else "pm_card_pendingRefund"
     cast.bystander("bank", cast.sim.settle_refunds)
 

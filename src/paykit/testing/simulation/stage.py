@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import Any, Final
 from uuid import UUID
 
@@ -36,9 +36,9 @@ class SimulatedWorld:
 
     simulated: Final = True
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, dice: random.Random) -> None:
         self.time = datetime(2030, 1, 1, tzinfo=UTC)
-        self._random = random
+        self._dice = dice
 
     def now(self) -> datetime:
         """Return the simulated time."""
@@ -47,7 +47,7 @@ class SimulatedWorld:
     def new_uuid(self) -> UUID:
         """Return a UUIDv7 made of the simulated time and the seed."""
         stamp = int(self.time.timestamp() * 1000) << 80
-        return UUID(int=stamp | 0x7 << 76 | 0x2 << 62 | self._random.getrandbits(60))
+        return UUID(int=stamp | 0x7 << 76 | 0x2 << 62 | self._dice.getrandbits(60))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Stage:
 
     database: Database
     psps: PspDirectory
-    random: Random
+    dice: random.Random
     world: SimulatedWorld
     weather: Weather = field(default_factory=Weather)
     story: list[str] = field(default_factory=list)
@@ -114,7 +114,7 @@ class Stage:
             for actor in self.actors:
                 actor.suspended = max(0, actor.suspended - 1)
             if awake:
-                self._step(self.random.choice(awake))
+                self._step(self.dice.choice(awake))
         raise AssertionError("the simulation does not come to an end")
 
     def calm(self) -> None:
@@ -141,8 +141,8 @@ class Stage:
             self.pass_time(timedelta(minutes=30))
         if not self._chance(self.weather.stall):
             return False
-        self.pass_time(timedelta(seconds=self.random.randrange(60, 300)))
-        actor.suspended = self.random.randrange(2, 25)
+        self.pass_time(timedelta(seconds=self.dice.randrange(60, 300)))
+        actor.suspended = self.dice.randrange(2, 25)
         self.story.append(f"{actor.name}: is suspended")
         return True
 
@@ -210,7 +210,7 @@ class Stage:
             raise Crash(f"{actor.name} died {when} {_short(effect)}")
 
     def _chance(self, rate: float) -> bool:
-        return rate > 0 and self.random.random() < rate
+        return rate > 0 and self.dice.random() < rate
 
 
 def _short(effect: Effect) -> str:

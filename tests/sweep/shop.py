@@ -1,0 +1,197 @@
+"""The host beside the process that dies: callers, a worker, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any, Final
+
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import RowMapping
+
+from paykit import (
+    Money,
+    PaykitError,
+    PaymentService,
+    PaymentView,
+    RefundView,
+    WebhookReceiver,
+    Worker,
+)
+from paykit.psp import Psp
+from paykit.stripe import StripePsp
+from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
+from paykit.testing.simulation.cast import Cast, Heard
+from paykit.testing.simulation.invariants import violations
+from paykit.testing.simulation.stage import SimulatedWorld, Stage
+from paykit.testing.stripe_server import StripeServer
+from tests.databases import Database
+from tests.sweep.child import INSTALLATION, PATIENCE, SECRET_KEY, Ahead, Job, When
+
+__all__ = ["DAY", "LEASE", "Shop", "bare", "opened", "reopened"]
+
+LEASE: Final = PATIENCE.lease + timedelta(seconds=1)
+DAY: Final = timedelta(days=1)
+
+_ROUNDS: Final = 30
+"""More than any schedule has entries; whoever needs more never comes to an end."""
+
+
+@dataclass
+class Shop:
+    """A host on `database`, with the same key, PSP and clock as the dying process."""
+
+    database: Database
+    server: StripeServer
+    world: Ahead
+    psp: Psp
+    engine: Engine
+    service: PaymentService
+    heard: list[Heard] = field(default_factory=list)
+
+    @property
+    def sim(self) -> SimulatedProvider:
+        return self.server.sim
+
+    def job(
+        self, method: str, arguments: dict[str, Any], number: int, when: When
+    ) -> Job:
+        """Return the job of a process that makes this call and dies there."""
+        return Job(
+            database=self.database.url,
+            psp=self.server.url,
+            method=method,
+            arguments=arguments,
+            number=number,
+            when=when,
+            ahead_seconds=self.world.by.total_seconds(),
+        )
+
+    def call(
+        self, method: str, arguments: dict[str, Any]
+    ) -> PaymentView | RefundView | PaykitError:
+        """Make a call and return what was heard: the result or the error."""
+        money = arguments.get("amount")
+        amount = {"amount": Money(*money)} if money else {}
+        result: PaymentView | RefundView | PaykitError
+        try:
+            result = getattr(self.service, method)(**{**arguments, **amount})
+        except PaykitError as error:
+            result = error
+        verb, thing = method.split("_")
+        key = arguments["idempotency_key"]
+        self.heard.append(Heard("caller", f"{thing}.{verb}", key, result))
+        return result
+
+    def pass_time(self, by: timedelta) -> None:
+        """Let time pass for everything that waits: leases end and work falls due."""
+        statement = text(
+            "UPDATE paykit_work SET due_ms = due_ms - :ms, "
+            "lease_until_ms = lease_until_ms - :ms"
+        )
+        with self.engine.begin() as connection:
+            connection.execute(statement, {"ms": int(by.total_seconds() * 1000)})
+
+    def deliver(self) -> None:
+        """Deliver the webhooks that are pending; each must be accepted."""
+        receiver = WebhookReceiver(self.service)
+        for body, headers in self.sim.pending_webhooks():
+            assert receiver.receive(body, headers).status == 200
+
+    def work_once(self) -> None:
+        """Let the worker do what is due now."""
+        Worker(self.service).run_once()
+
+    def work(self) -> None:
+        """Let the worker go on until nothing is left to do; fails if that never is."""
+        worker = Worker(self.service)
+        for _ in range(_ROUNDS):
+            worker.run_once()
+            pending = {k: n for k, n in self.service.health().pending.items() if n}
+            if not pending:
+                return
+            self.pass_time(DAY)
+        raise AssertionError(f"the worker never ends: {pending}")
+
+    def settle(self) -> None:
+        """Deliver all webhooks and do all work."""
+        self.deliver()
+        self.work()
+
+    def violations(self) -> list[str]:
+        """Return every invariant that is broken, those of the simulation."""
+        sim, random = self.sim, Random(0)
+        psp = SimulatedPsp(sim)
+        stage = Stage(
+            self.engine, self.service.engine.env.psps, random, SimulatedWorld(random)
+        )
+        cast = Cast(
+            stage=stage,
+            engine=self.service.engine,
+            sim=sim,
+            psp=psp,
+            handlers=self.service.handlers,
+            heard=self.heard,
+        )
+        with self.engine.connect() as connection:
+            return violations(cast, connection)
+
+    def rows(self, statement: str, **values: object) -> list[RowMapping]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(statement), values).mappings())
+
+    def execute(self, statement: str, **values: object) -> int:
+        with self.engine.begin() as connection:
+            return connection.execute(text(statement), values).rowcount
+
+    def moved(self) -> tuple[str, int, int]:
+        """Return state, captured and refunded of the one payment there is."""
+        (payment,) = self.service.list_payments().items
+        return payment.state.value, payment.captured, payment.refunded
+
+    def attempts(self) -> list[RowMapping]:
+        """Return what the swept operation asked the PSP: keys, verbs and bytes."""
+        return self.rows(
+            "SELECT a.recovery_point, a.psp_key, a.verb, a.parameters "
+            "FROM paykit_attempt a JOIN paykit_operation o ON o.id = a.operation_id "
+            "WHERE o.idempotency_key = 'swept' ORDER BY a.psp_key"
+        )
+
+    def replays(self) -> int:
+        """Return how many answers the PSP gave from its memory."""
+        return len(self.rows("SELECT id FROM paykit_psp_answer WHERE replayed"))
+
+
+def bare(result: PaymentView | RefundView | PaykitError) -> str:
+    """Return what every repetition must agree in: all but the secret; no error."""
+    if isinstance(result, PaykitError):
+        raise AssertionError("the caller was told an error") from result
+    return result.model_copy(update={"client_secret": None}).model_dump_json()
+
+
+@contextmanager
+def opened(database: Database, server: StripeServer, world: Ahead) -> Iterator[Shop]:
+    """Open a shop, and leave no connection behind."""
+    psp = StripePsp(
+        SECRET_KEY, webhook_secrets=[server.sim.webhook_secret], base_url=server.url
+    )
+    engine = database.engine()
+    service = PaymentService(
+        engine, psp=psp, policy=PATIENCE, world=world, installation=INSTALLATION
+    )
+    try:
+        yield Shop(database, server, world, psp, engine, service)
+    finally:
+        psp.close()
+        database.dispose()
+
+
+@contextmanager
+def reopened(shop: Shop, database: Database) -> Iterator[Shop]:
+    """Open the shop on another database; its callers remember what they heard."""
+    with opened(database, shop.server, shop.world) as other:
+        other.heard = shop.heard
+        yield other
