@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 from uuid import UUID
 
@@ -46,7 +48,7 @@ from paykit.testing.simulated import (
     SimulatedProvider,
     SimulatedPsp,
 )
-from tests.databases import Database
+from tests.databases import Database, sqlite_database
 
 __all__ = [
     "DRIVERS",
@@ -58,6 +60,7 @@ __all__ = [
     "WatchedAsyncPsp",
     "WatchedPsp",
     "open_shop",
+    "quick",
     "shop",
 ]
 
@@ -499,6 +502,16 @@ def _asyncio(
         runner=runner,
         host=host,
     )
+
+
+@pytest.fixture
+def quick(sqlite_template: Path, tmp_path: Path) -> Iterator[Shop]:
+    """One quick shop (threads, SQLite), for rules that know no driver or database."""
+    path = tmp_path / "quick.db"
+    shutil.copy(sqlite_template, path)
+    database = sqlite_database(path)
+    yield open_shop(database, "threads")
+    database.dispose()
 
 
 @pytest.fixture(params=DRIVERS)

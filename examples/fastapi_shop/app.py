@@ -115,9 +115,12 @@ def create_app(engine: AsyncEngine, service: AsyncPaymentService) -> FastAPI:
             order.payment_id = begun.payment_id
         # Here order and payment are committed; now Stripe is asked.
         payment = await service.finish(begun)
-        assert isinstance(payment, PaymentView) and payment.client_secret
-        secret = payment.client_secret.get_secret_value()
-        return {"order": order_id, "client_secret": secret}
+        assert isinstance(payment, PaymentView)
+        secret = payment.client_secret
+        return {
+            "order": order_id,
+            "client_secret": secret and secret.get_secret_value(),
+        }
 
     @app.post("/orders/{order_id}/confirm")
     async def confirm(

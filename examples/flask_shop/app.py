@@ -81,9 +81,12 @@ def create_app(engine: Engine, service: PaymentService) -> Flask:
             order_id = order.id
         # Here order and payment are committed; now Stripe is asked.
         payment = service.finish(begun)
-        assert isinstance(payment, PaymentView) and payment.client_secret
-        secret = payment.client_secret.get_secret_value()
-        return {"order": order_id, "client_secret": secret}, 201
+        assert isinstance(payment, PaymentView)
+        secret = payment.client_secret
+        return {
+            "order": order_id,
+            "client_secret": secret and secret.get_secret_value(),
+        }, 201
 
     @app.post("/orders/<int:order_id>/confirm")
     def confirm(order_id: int) -> dict[str, object]:

@@ -186,9 +186,9 @@ def _add_factory(
 
 
 def _worker(options: argparse.Namespace) -> int:
-    service = _service(options.factory)
     with _stopped_by(signal.SIGTERM, signal.SIGINT) as stop:
-        Worker(service).run(stop, idle_seconds=options.idle_seconds)
+        worker = Worker(_service(options.factory))
+        worker.run(stop, idle_seconds=options.idle_seconds)
     return OK
 
 

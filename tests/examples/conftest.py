@@ -190,6 +190,7 @@ def _django(stripe: Stripe, folder: Path) -> Iterator[Shop]:
         yield _DjangoShop(test.Client(), Worker(service))
     finally:
         example.connection.close()
+        service.engine.env.psps.for_merchant("default").close()
         service.driver.database.dispose()
 
 

@@ -1,7 +1,7 @@
-"""The shop that these tests share."""
+"""The shops that these tests share."""
 
 from __future__ import annotations
 
-from tests.support import shop
+from tests.support import quick, shop
 
-__all__ = ["shop"]
+__all__ = ["quick", "shop"]

@@ -79,14 +79,14 @@ def test_writers_of_the_same_facts_post_each_once(engine: Engine) -> None:
         assert len(transfers_of(books, "pay_1")) == len(facts)
 
 
-@pytest.mark.parametrize("installed", ["postgresql"], indirect=True)
 def test_a_journal_is_reversed_once_by_many(engine: Engine) -> None:
     with open_books(engine) as books:
         post(books, [posting(PostingKind.CAPTURE, "charge")])
         (original,) = transfers_of(books, "pay_1")
 
     def take_back(_: int) -> int:
-        with open_books(engine) as books:
+        # A host's own transaction: on SQLite it does not begin as a writer.
+        with engine.begin() as books:
             return reverse(books, original.journal_id)
 
     assert at_once(take_back) == 1

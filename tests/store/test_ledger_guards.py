@@ -39,6 +39,10 @@ SALE_EUR: Final = f"({SALE} AND currency = 'eur')"
 SALE_USD: Final = f"({SALE} AND currency = 'usd')"
 FRESH: Final = "1000001"
 
+FEES: Final = "shop:psp_fees:eur"  # of the newest transfer, of 30
+OTHER: Final = "inn:sales:eur"  # not of the newest transfer
+SEEN: Final = f"last_transfer_id = (SELECT max(id) FROM {T})"
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -279,6 +283,36 @@ BALANCES: Final = (
     Attack("move", (f"UPDATE {B} SET stripe = stripe + 1",)),
     Attack("delete", (f"DELETE FROM {B}",)),
     Attack("truncate", (f"TRUNCATE {B}",), on=("postgresql",)),
+    Attack(
+        "count the newest twice",
+        (f"UPDATE {B} SET debits = debits + 30 WHERE account_id = '{FEES}'",),
+    ),
+    Attack(
+        "count the newest twice, and say so",
+        (f"UPDATE {B} SET debits = debits + 30, {SEEN} WHERE account_id = '{FEES}'",),
+    ),
+    Attack(
+        "claim to have counted what is to come",
+        (f"UPDATE {B} SET last_transfer_id = 99 WHERE account_id = '{OTHER}'",),
+    ),
+    Attack(
+        "move to another stripe",
+        (f"UPDATE {B} SET stripe = 1, {SEEN} WHERE account_id = '{OTHER}'",),
+    ),
+    Attack(
+        "begin again",
+        (
+            copied(
+                ledger_balance,
+                "1 = 1",
+                "INSERT OR REPLACE",
+                debits="0",
+                credits="0",
+                last_transfer_id="0",
+            ),
+        ),
+        on=("sqlite",),
+    ),
     Attack("add a stripe", (copied(ledger_balance, "1 = 1", stripe="17 + stripe"),)),
     Attack(
         "replace",

@@ -37,11 +37,10 @@ Backup = Callable[[], Database]
 def backup(
     installed: Database, request: pytest.FixtureRequest, tmp_path: File
 ) -> Iterator[Backup]:
-    """Copy the database as it is now, while nobody is connected."""
+    """Make copies of the database as it is, while nobody is connected."""
     copies: list[Database] = []
 
     def copy() -> Database:
-        installed.dispose()
         if installed.kind == "sqlite":
             path = shutil.copy(tmp_path / "paykit.db", tmp_path / "backup.db")
             copies.append(sqlite_database(File(path)))
@@ -64,6 +63,7 @@ def forgotten(
     """Go on with the database as it was before the operation began."""
     path = boundary.path
     arguments = path.prepare(shop)
+    shop.engine.dispose()
     before = backup()
     kill(boundary, shop, processes, arguments)
     sent = shop.attempts()

@@ -170,7 +170,8 @@ class Engine:
             # Somebody who lost the lease may have heard it (DESIGN law 2).
             answer = stand.heard_by_anyone(tx, at.attempt) or answer
         late = row.execute_before is not None and tx.now >= row.execute_before
-        if late and is_no_effect(answer):
+        # Only where nothing was sent before: a fence that was not sent fences nothing.
+        if late and leg.late is not None and is_no_effect(answer):
             answer = _LATE
         operations.settle_attempt(
             tx, at.attempt.id, _outcome(answer), answer.request_id
@@ -181,6 +182,8 @@ class Engine:
         if late and leg.late is not None:
             step = leg.late(at.state)
             return stand.advance(tx, self.env, op, ctx, step, at.lease, phase_id)
+        if leg is not op.legs[0] and is_no_effect(answer):
+            answer = Unknown(reason=f"an earlier step was begun; now: {answer.reason}")
         return stand.wait(tx, self.env, row, at, answer, phase_id)
 
     # -- flows: control across transactions ---------------------------------------

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tenacity import RetryCallState, Retrying, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 from tenacity.wait import wait_base
 
 __all__ = ["Policy"]
 
 
 def _backoff() -> wait_base:
-    return wait_exponential_jitter(initial=0.25, max=4.0, jitter=0.25)
+    # Not wait_exponential_jitter: the name of its first parameter has changed, and
+    # either of the two fails with some release of tenacity.
+    return wait_exponential(multiplier=0.25, max=4.0) + wait_random(0, 0.25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,15 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from paykit.engine import Ended, Engine, Flow, Operation, commit
+from paykit.engine import Engine, Flow, Operation, commit
+from paykit.engine.stand import Standing
 from paykit.errors import NotFound, UsageError
 from paykit.operations import OPERATIONS
 from paykit.operations.commands import Command, build, check_key, check_merchant
 from paykit.operations.reads import get_payment
 from paykit.operations.refresh_payment import refresh_payment
 from paykit.operations.views import PaymentView
+from paykit.psp import NotSent
 from paykit.store import operations, work
 from paykit.store.sqlite import join_transaction
 from paykit.store.tx import Tx
@@ -77,17 +79,21 @@ def begin(
     # A savepoint: an error takes back what is ours and leaves the rest to the host.
     with connection.begin_nested():
         where = engine.begin(tx, op, command, key, merchant, lease)
-        if not isinstance(where, Ended):
-            _hand_over(tx, where.operation_id, lease)
+        if isinstance(where, Standing):
+            _hand_over(tx, where)
         row = operations.by_id(tx, where.operation_id)
     state = (row.recovery_state or {}) if row else {}
     payment_id = state.get("payment_id")
     return Begun(where.operation_id, None if payment_id is None else str(payment_id))
 
 
-def _hand_over(tx: Tx, operation_id: str, lease: Any) -> None:
+def _hand_over(tx: Tx, at: Standing[Any]) -> None:
     """The lease starts with whoever finishes it, after the host's commit."""
-    work.postpone(tx, "operation", operation_id, lease, delay=_HOST_COMMITS_WITHIN)
+    delay = _HOST_COMMITS_WITHIN
+    work.postpone(tx, "operation", at.operation_id, at.lease, delay=delay)
+    if not at.maybe_executed:
+        # Or whoever takes over must believe that it was sent, and nobody can tell.
+        operations.settle_attempt(tx, at.attempt.id, NotSent.__name__)
 
 
 def finish(engine: Engine, operation_id: str) -> Flow[BaseModel]:

@@ -13,7 +13,7 @@ from paykit.engine import Context, Leg, Operation, RecoveryPoint, Step
 from paykit.errors import InvalidMoney, NotAllowed
 from paykit.lifecycle import PaymentEvent
 from paykit.money import Money, chargeable
-from paykit.operations.commands import Command, PaymentId
+from paykit.operations.commands import Command, CurrencyCode, PaymentId
 from paykit.operations.payment_command import (
     claim_payment,
     known_reference,
@@ -34,7 +34,7 @@ class CapturePayment(Command, frozen=True):
 
     payment_id: PaymentId
     amount: int | None = None
-    currency: str | None = None
+    currency: CurrencyCode | None = None
 
 
 class _Claimed(Command, frozen=True):

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError
 
-from paykit.carddata import refuse_card_numbers
+from paykit.carddata import redact, refuse_card_numbers
 from paykit.errors import InvalidRequest
 from paykit.money import Money
 from paykit.operations.links import PREFIX
@@ -20,14 +20,17 @@ from paykit.operations.links import PREFIX
 __all__ = [
     "CaptureMethod",
     "Command",
+    "CurrencyCode",
     "Key",
     "Merchant",
     "Metadata",
     "PaymentId",
+    "Reference",
     "Text",
     "build",
     "check_key",
     "check_merchant",
+    "check_payment_id",
 ]
 
 _KEYS_MAX: Final = 40
@@ -55,6 +58,11 @@ def _metadata(value: Mapping[str, str]) -> Mapping[str, str]:
     return value
 
 
+def _currency(code: str) -> str:
+    """Write a code as the PSP does; raises `InvalidMoney` if there is no such one."""
+    return Money.zero(code).currency
+
+
 Key = Annotated[
     str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")
 ]
@@ -62,7 +70,9 @@ Merchant = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
 ]
 PaymentId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+CurrencyCode = Annotated[str, AfterValidator(_currency)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 CaptureMethod = Literal["automatic", "manual"]
 
@@ -75,6 +85,10 @@ class _MerchantOnly(Command, frozen=True):
     merchant: Merchant
 
 
+class _PaymentOnly(Command, frozen=True):
+    payment_id: PaymentId
+
+
 def check_key(key: str) -> str:
     """Return a usable idempotency key: 1 to 255 printable ASCII characters."""
     return build(_KeyOnly, {"idempotency_key": key}).idempotency_key
@@ -85,13 +99,18 @@ def check_merchant(merchant: str) -> str:
     return build(_MerchantOnly, {"merchant": merchant}).merchant
 
 
+def check_payment_id(payment_id: str) -> str:
+    """Return what can be looked up as a payment's id, whether there is one or not."""
+    return build(_PaymentOnly, {"payment_id": payment_id}).payment_id
+
+
 def build(command: type[C], fields: Mapping[str, object]) -> C:
     """
     Return the command, or raise `InvalidRequest` naming the field.
 
     Fields that are None count as not given. Every text is searched for card numbers.
     """
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = {name: _plain(value) for name, value in fields.items() if value is not None}
     money = given.pop("money", None)
     if money is not None:
         if not isinstance(money, Money):
@@ -103,17 +122,31 @@ def build(command: type[C], fields: Mapping[str, object]) -> C:
         made = command.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = redact(".".join(str(part) for part in first["loc"]))
         raise InvalidRequest(f"{field}: {first['msg']}", field=field) from None
     for name, value in given.items():
         _search(name, value)
     return made
 
 
+def _plain(value: object) -> object:
+    """Return a mapping of any kind as a dict, and everything else as it is."""
+    return dict(value) if isinstance(value, Mapping) else value
+
+
 def _search(field: str, value: object) -> None:
     if isinstance(value, str):
         refuse_card_numbers(value, field)
+        _refuse_unstorable(value, field)
     elif isinstance(value, Mapping):
         for key, text in value.items():
             _search(f"{field}.{key}", text)
             refuse_card_numbers(str(key), field)
+            _refuse_unstorable(str(key), field)
+
+
+def _refuse_unstorable(value: str, field: str) -> None:
+    """Refuse what PostgreSQL or UTF-8 has no room for: NUL and half surrogates."""
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        name = redact(field.replace("\0", "?").encode(errors="replace").decode())
+        raise InvalidRequest(f"{name}: characters that cannot be stored", field=name)

@@ -26,7 +26,14 @@ from paykit.engine import (
 from paykit.errors import PspRejected
 from paykit.lifecycle import PAYMENT, PaymentEvent, PaymentState
 from paykit.money import Money, chargeable
-from paykit.operations.commands import CaptureMethod, Command, Metadata, Text
+from paykit.operations.commands import (
+    CaptureMethod,
+    Command,
+    CurrencyCode,
+    Metadata,
+    Reference,
+    Text,
+)
 from paykit.operations.links import operation_metadata, tag
 from paykit.operations.observe import observe_payment
 from paykit.operations.record import Definite, definite, payment_in
@@ -42,8 +49,8 @@ class CreatePayment(Command, frozen=True):
     """Open a payment of `amount` minor units of `currency`."""
 
     amount: int
-    currency: str
-    reference: Text | None = None
+    currency: CurrencyCode
+    reference: Reference | None = None
     """The host's order; one live payment per reference and merchant."""
     capture: CaptureMethod = "automatic"
     payment_method: Text | None = None

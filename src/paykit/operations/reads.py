@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import Field
+
 from paykit.errors import InvalidRequest
 from paykit.lifecycle import PaymentState
+from paykit.operations.commands import (
+    Command,
+    PaymentId,
+    Reference,
+    build,
+    check_payment_id,
+)
 from paykit.operations.views import (
     EventView,
     PaymentView,
@@ -51,6 +60,19 @@ class Health:
     """Webhooks by status; ``dead`` ones need a person."""
 
 
+class _PageOf(Command, frozen=True):
+    limit: int = Field(ge=1, le=_PAGE_MAX)
+    reference: Reference | None = None
+    after: PaymentId | None = None
+
+
+def _word(state: PaymentState) -> str:
+    try:
+        return PaymentState(state).value
+    except ValueError:
+        raise InvalidRequest("state: no state of a payment", field="state") from None
+
+
 def _view(tx: Tx, row: PaymentRow) -> PaymentView:
     claim = payments.claimed_by(tx, row.id)
     return payment_view(row, None if claim is None else claim[1].value)
@@ -58,7 +80,8 @@ def _view(tx: Tx, row: PaymentRow) -> PaymentView:
 
 def get_payment(payment_id: str, merchant: str, tx: Tx) -> PaymentView:
     """Return one payment of `merchant`; raises `NotFound`."""
-    return _view(tx, payments.load(tx, payment_id, merchant=merchant, lock=False))
+    id_ = check_payment_id(payment_id)
+    return _view(tx, payments.load(tx, id_, merchant=merchant, lock=False))
 
 
 def list_payments(
@@ -69,16 +92,16 @@ def list_payments(
     after: str | None,
     tx: Tx,
 ) -> Page:
-    """Return a page of payments; raises `InvalidRequest` for a limit out of bounds."""
-    if type(limit) is not int or not 1 <= limit <= _PAGE_MAX:
-        raise InvalidRequest(f"limit: from 1 to {_PAGE_MAX}", field="limit")
+    """Return a page of payments; raises `InvalidRequest`, also for a wrong limit."""
+    wanted = {"limit": limit, "reference": reference, "after": after}
+    page = build(_PageOf, wanted)
     rows = payments.list_page(
         tx,
         merchant=merchant,
-        limit=limit + 1,
-        after=after,
-        state=None if state is None else PaymentState(state).value,
-        reference=reference,
+        limit=page.limit + 1,
+        after=page.after,
+        state=None if state is None else _word(state),
+        reference=page.reference,
     )
     items = tuple(_view(tx, row) for row in rows[:limit])
     return Page(items, items[-1].id if len(rows) > limit else None)
@@ -86,13 +109,13 @@ def list_payments(
 
 def list_refunds(payment_id: str, merchant: str, tx: Tx) -> tuple[RefundView, ...]:
     """Return the refunds of a payment, oldest first; raises `NotFound`."""
-    payments.load(tx, payment_id, merchant=merchant, lock=False)
+    payments.load(tx, check_payment_id(payment_id), merchant=merchant, lock=False)
     return tuple(refund_view(row) for row in refunds.of_payment(tx, payment_id))
 
 
 def payment_events(payment_id: str, merchant: str, tx: Tx) -> tuple[EventView, ...]:
     """Return the whole history of a payment, oldest first; raises `NotFound`."""
-    payments.load(tx, payment_id, merchant=merchant, lock=False)
+    payments.load(tx, check_payment_id(payment_id), merchant=merchant, lock=False)
     return tuple(EventView.of(row) for row in events.of_payment(tx, payment_id))
 
 

@@ -26,7 +26,7 @@ from paykit.errors import NotAllowed, PspRejected, RefundExceedsCaptured
 from paykit.lifecycle import PAYMENT, REFUND, PaymentEvent, RefundState, fire
 from paykit.money import Money
 from paykit.operations.capture_payment import money_of
-from paykit.operations.commands import Command, Metadata, PaymentId
+from paykit.operations.commands import Command, CurrencyCode, Metadata, PaymentId
 from paykit.operations.links import operation_metadata, tag
 from paykit.operations.observe_refund import observe_refund, release_reservation
 from paykit.operations.payment_command import known_reference
@@ -48,7 +48,7 @@ class RefundPayment(Command, frozen=True):
 
     payment_id: PaymentId
     amount: int | None = None
-    currency: str | None = None
+    currency: CurrencyCode | None = None
     reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
     metadata: Metadata = Field(default_factory=dict)
 

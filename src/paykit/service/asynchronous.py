@@ -122,7 +122,7 @@ class AsyncPaymentService(Service):
                 "description": description,
                 "statement_descriptor_suffix": statement_descriptor_suffix,
                 "receipt_email": receipt_email,
-                "metadata": metadata and dict(metadata),
+                "metadata": metadata,
             },
         )
 
@@ -190,7 +190,7 @@ class AsyncPaymentService(Service):
                 "payment_id": payment_id,
                 "money": amount,
                 "reason": reason,
-                "metadata": metadata and dict(metadata),
+                "metadata": metadata,
             },
         )
 

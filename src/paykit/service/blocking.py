@@ -131,7 +131,7 @@ class PaymentService(Service):
                 "description": description,
                 "statement_descriptor_suffix": statement_descriptor_suffix,
                 "receipt_email": receipt_email,
-                "metadata": metadata and dict(metadata),
+                "metadata": metadata,
             },
         )
 
@@ -213,7 +213,7 @@ class PaymentService(Service):
                 "payment_id": payment_id,
                 "money": amount,
                 "reason": reason,
-                "metadata": metadata and dict(metadata),
+                "metadata": metadata,
             },
         )
 

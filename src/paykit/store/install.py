@@ -12,7 +12,7 @@ from paykit.store import version
 from paykit.store.schema import metadata, schema_version
 from paykit.store.sqlite import immediate, use_wal
 
-__all__ = ["LOCK", "create_all", "installing", "installed_version"]
+__all__ = ["LOCK", "create_all", "installed_version", "installing"]
 
 LOCK: Final = int.from_bytes(b"paykit")
 """The key of PostgreSQL's advisory lock: who changes tables holds it, one at a time."""

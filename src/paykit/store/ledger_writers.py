@@ -120,7 +120,7 @@ def _opened() -> CTE:
 def _kept(given: TableValuedAlias) -> CTE:
     """Return the part that keeps the keys that are new, and gives out their ids."""
     # Waits for another transaction that has the same key, and then keeps nothing.
-    sequence = literal_column(f"'{ledger_transfer.name}_id_seq'")
+    sequence = literal_column(f"'{ledger_transfer.name}_id_seq'", Text)
     rows = select(
         given.c.fact_key,
         given.c.kind,

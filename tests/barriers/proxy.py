@@ -1,0 +1,130 @@
+"""A proxy before PostgreSQL that loses a COMMIT, or the reply to it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import Final, Literal
+
+from sqlalchemy import make_url
+from typing_extensions import override
+
+from tests.databases import Database
+
+__all__ = ["Lost", "Proxy", "proxied"]
+
+Lost = Literal["request", "reply"]
+
+_COMMIT: Final = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+"""The message by which psycopg commits (PostgreSQL's protocol, simple query)."""
+
+_COMMITTED: Final = b"C\x00\x00\x00\x0bCOMMIT\x00"
+"""The message by which the server says that it is done."""
+
+
+class Proxy(ThreadingTCPServer):
+    """
+    Forwards connections to the server at `target`; cuts one at the `number`-th COMMIT.
+
+    With the ``request`` lost, the server never hears of it and rolls back. With the
+    ``reply`` lost, the server has committed and the client does not know.
+    """
+
+    allow_reuse_address = True
+    daemon_threads = False
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.target = target
+        self.number = 0
+        self.lost: Lost = "reply"
+        self.commits = 0
+        self.cut = 0
+        self.guard = threading.Lock()
+
+    def lose(self, number: int, lost: Lost) -> None:
+        """Cut the connection at the COMMIT `number` from now on; 0 cuts none."""
+        with self.guard:
+            self.number, self.lost, self.commits, self.cut = number, lost, 0, 0
+
+    def is_lost(self) -> bool:
+        """Count a COMMIT; whether it is the one."""
+        with self.guard:
+            self.commits += 1
+            self.cut += self.commits == self.number
+            return self.commits == self.number
+
+
+class _Connection(BaseRequestHandler):
+    server: Proxy
+
+    @override
+    def handle(self) -> None:
+        """Forward in both directions until either side hangs up."""
+        with socket.create_connection(self.server.target) as upstream:
+            back = threading.Thread(target=self._replies, args=(upstream,))
+            self.closing = False
+            back.start()
+            try:
+                self._requests(upstream)
+            finally:
+                _hang_up(upstream)
+                back.join()
+
+    def _requests(self, upstream: socket.socket) -> None:
+        while data := _received(self.request):
+            if data.endswith(_COMMIT) and self.server.is_lost():
+                if self.server.lost == "request":
+                    return _hang_up(self.request)
+                self.closing = True
+            upstream.sendall(data)
+
+    def _replies(self, upstream: socket.socket) -> None:
+        heard = b""
+        while data := _received(upstream):
+            if not self.closing:
+                self.request.sendall(data)
+                continue
+            heard += data
+            if _COMMITTED in heard:  # it is done; nobody will ever hear of it
+                return _hang_up(self.request)
+        _hang_up(self.request)
+
+
+def _received(connection: socket.socket) -> bytes:
+    """Return what came in; nothing at the end, however it came."""
+    try:
+        return connection.recv(65536)
+    except OSError:
+        return b""
+
+
+def _hang_up(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # the other side was faster
+
+
+@contextmanager
+def proxied(database: Database) -> Iterator[tuple[Proxy, Database]]:
+    """Return a proxy before the server of `database`, and `database` through it."""
+    url = make_url(database.url)
+    proxy = Proxy((url.host or "127.0.0.1", url.port or 5432))
+    thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
+    thread.start()
+    through = url.set(host="127.0.0.1", port=proxy.server_address[1])
+    text = through.update_query_dict({"sslmode": "disable"}).render_as_string(
+        hide_password=False
+    )
+    other = Database("postgresql", text, text)
+    try:
+        yield proxy, other
+    finally:
+        other.dispose()
+        proxy.shutdown()
+        thread.join()
+        proxy.server_close()
