@@ -54,6 +54,7 @@ __all__ = [
     "DRIVERS",
     "PATIENCE",
     "TABLES",
+    "VISA",
     "FrozenWorld",
     "Hook",
     "Shop",

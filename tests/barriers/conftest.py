@@ -9,5 +9,5 @@ from tests.databases import Database
 
 @pytest.fixture
 def rounds(installed: Database) -> int:
-    """Twenty on PostgreSQL; on SQLite writers queue, so four tell as much."""
-    return 20 if installed.kind == "postgresql" else 4
+    """Many on PostgreSQL; on SQLite writers queue, so fewer tell as much."""
+    return 12 if installed.kind == "postgresql" else 3

@@ -6,28 +6,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from random import Random
 from threading import Barrier
 from typing import Final, TypeVar
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine
 from tenacity import wait_none
 
-from paykit import Money, PaykitError, PaymentService, PaymentView, Policy, Worker
+from paykit import Money, PaykitError, PaymentService, PaymentView, Policy
 from paykit.clock import SYSTEM
 from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
-from paykit.testing.simulation.cast import Cast, Heard
-from paykit.testing.simulation.invariants import violations
-from paykit.testing.simulation.stage import SimulatedWorld, Stage
+from paykit.testing.simulation.cast import Heard
 from tests.databases import Database
+from tests.sweep.verdict import DAY, Told, broken, pass_time, work
 
-__all__ = ["Crowd", "PATIENCE_SECONDS", "bare", "crowd"]
+__all__ = ["Crowd", "PATIENCE_SECONDS", "crowd"]
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 60.0
-_DAY_MS: Final = 24 * 60 * 60 * 1000
-_ROUNDS: Final = 30
 
 
 @dataclass
@@ -50,16 +46,14 @@ class Crowd:
         with ThreadPoolExecutor(len(self.services)) as pool:
             return list(pool.map(one, range(len(self.services))))
 
-    def tell(
-        self, operation: str, key: str, call: Callable[[], T], caller: int = 0
-    ) -> T | PaykitError:
+    def tell(self, operation: str, key: str, call: Callable[[], Told]) -> Told:
         """Make a call; return what its caller is told, and remember it."""
-        told: T | PaykitError
+        told: Told
         try:
             told = call()
         except PaykitError as error:
             told = error
-        self.heard.append(Heard(str(caller), operation, key, told))
+        self.heard.append(Heard("caller", operation, key, told))
         return told
 
     @property
@@ -83,45 +77,23 @@ class Crowd:
             payment.id, idempotency_key=f"{name}-confirm"
         )
 
-    def pass_time(self, ms: int = _DAY_MS) -> None:
+    def pass_time(self) -> None:
         """Let leases end and work fall due."""
-        with self.engines[0].begin() as connection:
-            connection.execute(
-                text(
-                    "UPDATE paykit_work SET due_ms = due_ms - :ms, "
-                    "lease_until_ms = lease_until_ms - :ms"
-                ),
-                {"ms": ms},
-            )
+        pass_time(self.engines[0], DAY)
 
     def settle(self) -> None:
         """Let one worker do what is left, until nothing is."""
-        worker = Worker(self.service)
-        for _ in range(_ROUNDS):
-            worker.run_once()
-            if not any(self.service.health().pending.values()):
-                return
-            self.pass_time()
-        raise AssertionError(f"the worker never ends: {self.service.health()}")
+        work(self.service, self.engines[0])
 
     def violations(self) -> list[str]:
-        """Return every invariant that is broken, those of the simulation."""
-        random = Random(0)
-        directory = self.service.engine.env.psps
-        cast = Cast(
-            stage=Stage(self.engines[0], directory, random, SimulatedWorld(random)),
-            engine=self.service.engine,
-            sim=self.sim,
-            psp=SimulatedPsp(self.sim),
-            handlers=self.service.handlers,
-            heard=self.heard,
-        )
-        with self.engines[0].connect() as connection:
-            return violations(cast, connection)
+        """Return every invariant that is broken."""
+        return broken(self.service, self.engines[0], self.sim, self.heard)
 
 
 @contextmanager
-def crowd(database: Database, servers: int, policy: Policy | None = None) -> Iterator[Crowd]:
+def crowd(
+    database: Database, servers: int, policy: Policy | None = None
+) -> Iterator[Crowd]:
     """Start `servers` application servers; the first use of each is behind them."""
     sim = SimulatedProvider(SYSTEM)
     timeout = {"timeout": PATIENCE_SECONDS} if database.kind == "sqlite" else {}
@@ -144,8 +116,3 @@ def crowd(database: Database, servers: int, policy: Policy | None = None) -> Ite
     finally:
         for engine in engines:
             engine.dispose()
-
-
-def bare(told: object) -> str:
-    """Return what every repetition must agree in: all but the secret."""
-    return told.model_copy(update={"client_secret": None}).model_dump_json()  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Final, Literal
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from typing_extensions import override
 
 from tests.databases import Database
@@ -27,7 +27,7 @@ _COMMITTED: Final = b"C\x00\x00\x00\x0bCOMMIT\x00"
 
 class Proxy(ThreadingTCPServer):
     """
-    Forwards connections to the server at `target`; cuts one at the `number`-th COMMIT.
+    Forwards connections to the server of `target`; cuts one at the `number`-th COMMIT.
 
     With the ``request`` lost, the server never hears of it and rolls back. With the
     ``reply`` lost, the server has committed and the client does not know.
@@ -36,14 +36,24 @@ class Proxy(ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = False
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: URL) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
-        self.target = target
+        self._target = target
         self.number = 0
         self.lost: Lost = "reply"
         self.commits = 0
         self.cut = 0
         self.guard = threading.Lock()
+
+    def connect(self) -> socket.socket:
+        """Return a connection to the server itself, over TCP or in its directory."""
+        directory = self._target.query.get("host")
+        port = self._target.port or 5432
+        if directory is None:
+            return socket.create_connection((self._target.host or "127.0.0.1", port))
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(f"{directory}/.s.PGSQL.{port}")
+        return connection
 
     def lose(self, number: int, lost: Lost) -> None:
         """Cut the connection at the COMMIT `number` from now on; 0 cuts none."""
@@ -64,7 +74,7 @@ class _Connection(BaseRequestHandler):
     @override
     def handle(self) -> None:
         """Forward in both directions until either side hangs up."""
-        with socket.create_connection(self.server.target) as upstream:
+        with self.server.connect() as upstream:
             back = threading.Thread(target=self._replies, args=(upstream,))
             self.closing = False
             back.start()
@@ -113,13 +123,13 @@ def _hang_up(connection: socket.socket) -> None:
 def proxied(database: Database) -> Iterator[tuple[Proxy, Database]]:
     """Return a proxy before the server of `database`, and `database` through it."""
     url = make_url(database.url)
-    proxy = Proxy((url.host or "127.0.0.1", url.port or 5432))
+    proxy = Proxy(url)
     thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
     thread.start()
-    through = url.set(host="127.0.0.1", port=proxy.server_address[1])
-    text = through.update_query_dict({"sslmode": "disable"}).render_as_string(
-        hide_password=False
+    through = url.set(
+        host="127.0.0.1", port=proxy.server_address[1], query={"sslmode": "disable"}
     )
+    text = through.render_as_string(hide_password=False)
     other = Database("postgresql", text, text)
     try:
         yield proxy, other

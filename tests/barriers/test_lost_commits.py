@@ -12,23 +12,25 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from paykit import AsyncPaymentService, EventView, Worker
-from paykit.operations import CREATE_PAYMENT
+from paykit import AsyncPaymentService, EventView, Money, PaymentView
 from paykit.testing.simulated import AsyncSimulatedPsp, SimulatedProvider
 from paykit.testing.stripe_server import StripeServer
 from tests.barriers.proxy import Lost, Proxy, proxied
 from tests.databases import Database
-from tests.sweep.child import INSTALLATION, PATIENCE, Ahead
+from tests.sweep.child import PATIENCE, Ahead
 from tests.sweep.paths import BOUNDARIES, Boundary
-from tests.sweep.shop import DAY, Shop, bare, opened, reopened
+from tests.sweep.shop import Shop, opened, reopened
+from tests.sweep.verdict import DAY, bare
 
 pytestmark = pytest.mark.parametrize("installed", ["postgresql"], indirect=True)
 
 COMMITS = [one for one in BOUNDARIES if (one.kind, one.when) == ("commit", "before")]
 LOST: list[Lost] = ["request", "reply"]
+
+COMMITS_MAX = 60
+"""More than a worker makes for one payment."""
 
 
 @pytest.fixture
@@ -71,15 +73,73 @@ def test_a_lost_commit_is_not_heard_of(
 
 
 @pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_asyncio_does_not_hear_of_a_lost_commit_either(
+    number: int, lost: Lost, cut: tuple[Proxy, Database]
+) -> None:
+    proxy, database = cut
+    sim = SimulatedProvider()
+    service = AsyncPaymentService(
+        database.async_engine(), psp=AsyncSimulatedPsp(sim), policy=PATIENCE
+    )
+
+    async def pay() -> PaymentView:
+        created = await service.create_payment(
+            amount=Money(1000, "eur"),
+            idempotency_key="create",
+            payment_method="pm_card_visa",
+        )
+        return await service.confirm_payment(created.id, idempotency_key="confirm")
+
+    proxy.lose(number, lost)
+    first = asyncio.run(pay())
+    assert proxy.cut == 1
+    assert bare(first) == bare(asyncio.run(pay()))
+    assert list(sim.effects().attempts.values()) == [1]
+
+
+def _note(event: EventView, session: Session) -> None:
+    session.execute(
+        text("INSERT INTO heard (payment, sequence) VALUES (:payment, :sequence)"),
+        {"payment": event.payment_id, "sequence": event.sequence},
+    )
+
+
+def _busy(shop: Shop, number: int) -> str:
+    """Leave webhooks, a fee and events to a worker; return the id of the payment."""
+    payment = shop.service.create_payment(
+        amount=Money(1000, "eur"),
+        idempotency_key=f"create-{number}",
+        payment_method="pm_card_visa",
+    )
+    shop.service.confirm_payment(payment.id, idempotency_key=f"confirm-{number}")
+    shop.deliver()
+    shop.pass_time(DAY)
+    return payment.id
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_worker_loses_no_work_with_any_commit(
     lost: Lost, shop: Shop, cut: tuple[Proxy, Database]
 ) -> None:
     proxy, database = cut
-    (_, create, *_) = [one.path for one in COMMITS]
-    arguments = {"idempotency_key": "swept"}
-    service = AsyncPaymentService(
-        database.async_engine(),
-        psp=AsyncSimulatedPsp(shop.sim),
-        policy=PATIENCE,
-        installation=INSTALLATION,
-    )
+    shop.execute("CREATE TABLE heard (payment TEXT, sequence INTEGER)")
+    seen: list[str] = []
+    with reopened(shop, database) as other:
+        other.service.on("*")(_note)
+        for number in range(1, COMMITS_MAX):
+            seen.append(_busy(shop, number))
+            proxy.lose(number, lost)
+            other.work_once()
+            if not proxy.cut:
+                break
+            proxy.lose(0, lost)
+            other.settle()
+    assert 10 < len(seen) < COMMITS_MAX - 1
+    for payment in seen:
+        heard = shop.rows(
+            "SELECT sequence FROM heard WHERE payment = :id ORDER BY 1", id=payment
+        )
+        written = len(shop.service.payment_events(payment))
+        assert [row["sequence"] for row in heard] == list(range(1, written + 1))
+    assert shop.violations() == []

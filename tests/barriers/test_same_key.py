@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections.abc import Sequence
+from functools import partial
 
 from tenacity import wait_none
 
@@ -15,87 +16,70 @@ from paykit import (
     PaymentService,
     PaymentView,
     Policy,
+    RefundView,
 )
 from paykit.testing.simulated import AsyncSimulatedPsp, SimulatedProvider
-from tests.barriers.crowd import Crowd, bare, crowd
+from tests.barriers.crowd import Crowd, crowd
 from tests.databases import Database
+from tests.sweep.verdict import Told, bare
 
-def pay(
-    crowd: Crowd, name: str, number: int, service: PaymentService
-) -> list[object]:
-    """Create and confirm under the keys that all callers share."""
-    created = crowd.tell(
-        "payment.create",
-        f"{name}-create",
-        lambda: service.create_payment(
-            amount=Money(100, "usd"),
-            idempotency_key=f"{name}-create",
-            reference=name,
-            payment_method="pm_card_visa",
-        ),
-        number,
+
+def create(crowd: Crowd, order: str, _: int, service: PaymentService) -> Told:
+    key = f"{order}-create"
+    call = partial(
+        service.create_payment,
+        amount=Money(100, "usd"),
+        idempotency_key=key,
+        reference=order,
+        payment_method="pm_card_visa",
     )
-    if isinstance(created, PaykitError):
-        return [created]
-    confirmed = crowd.tell(
-        "payment.confirm",
-        f"{name}-confirm",
-        lambda: service.confirm_payment(
-            created.id, idempotency_key=f"{name}-confirm"
-        ),
-        number,
+    return crowd.tell("payment.create", key, call)
+
+
+def confirm(crowd: Crowd, payment: str, _: int, service: PaymentService) -> Told:
+    key = f"{payment}-confirm"
+    call = partial(service.confirm_payment, payment, idempotency_key=key)
+    return crowd.tell("payment.confirm", key, call)
+
+
+def refund(crowd: Crowd, payment: str, _: int, service: PaymentService) -> Told:
+    key = f"{payment}-refund"
+    call = partial(
+        service.refund_payment,
+        payment,
+        amount=Money(60, "usd"),
+        idempotency_key=key,
     )
-    return [created, confirmed]
+    return crowd.tell("payment.refund", key, call)
 
 
-def check_told(told: list[list[object]]) -> None:
-    """Each caller heard the one result, or that somebody works on it."""
-    for calls in ([one[0] for one in told], [one[1] for one in told if one[1:]]):
-        errors = [one for one in calls if isinstance(one, PaykitError)]
-        assert all(isinstance(error, InProgress) for error in errors), errors
-        results = [one for one in calls if not isinstance(one, PaykitError)]
-        assert len({bare(result) for result in results}) == 1
+def the_one(told: Sequence[Told]) -> PaymentView | RefundView:
+    """Return the one result; the others heard it too, or that somebody works on it."""
+    results = [one for one in told if not isinstance(one, PaykitError)]
+    assert len({bare(result) for result in results}) == 1, told
+    others = [one for one in told if isinstance(one, PaykitError)]
+    assert all(isinstance(one, InProgress) for one in others), others
+    return results[0]
 
 
-def test_sixteen_callers_with_one_key_charge_once(
-    installed: Database, rounds: int
-) -> None:
+def test_sixteen_callers_with_one_key_act_once(installed: Database) -> None:
+    rounds = 20 if installed.kind == "postgresql" else 4
     with crowd(installed, 16) as callers:
         for number in range(rounds):
-            name = f"order-{number}"
-            told = callers.at_once(
-                lambda caller, service, name=name: pay(callers, name, caller, service)
-            )
-            check_told(told)
+            told = callers.at_once(partial(create, callers, f"order-{number}"))
+            payment = the_one(told).id
+            the_one(callers.at_once(partial(confirm, callers, payment)))
+            the_one(callers.at_once(partial(refund, callers, payment)))
+            for call in (confirm, refund):
+                bare(call(callers, payment, 0, callers.service))
         effects = callers.sim.effects()
-        assert sorted(effects.charges.values()) == [1] * rounds
+        assert list(effects.attempts.values()) == [1] * rounds
+        assert list(effects.refunds.values()) == [1] * rounds
         callers.settle()
-        again = [pay(callers, f"order-{number}", 0, callers.service)
-                 for number in range(rounds)]
-        assert all(not isinstance(one, PaykitError) for told in again for one in told)
         assert callers.violations() == []
 
 
-async def pay_async(service: AsyncPaymentService, name: str) -> list[object]:
-    told: list[object] = []
-    try:
-        created = await service.create_payment(
-            amount=Money(100, "usd"),
-            idempotency_key=f"{name}-create",
-            payment_method="pm_card_visa",
-        )
-        told.append(created)
-        told.append(
-            await service.confirm_payment(
-                created.id, idempotency_key=f"{name}-confirm"
-            )
-        )
-    except PaykitError as error:
-        told.append(error)
-    return told
-
-
-def test_eight_asyncio_callers_with_one_key_charge_once(
+def test_eight_asyncio_callers_with_one_key_act_once(
     installed: Database, rounds: int
 ) -> None:
     sim = SimulatedProvider()
@@ -104,14 +88,32 @@ def test_eight_asyncio_callers_with_one_key_charge_once(
         engine, psp=AsyncSimulatedPsp(sim), policy=Policy(backoff=wait_none)
     )
 
-    async def one_round(name: str) -> list[list[object]]:
-        return await asyncio.gather(*(pay_async(service, name) for _ in range(8)))
-
     async def all_rounds() -> None:
         for number in range(rounds):
-            check_told(await one_round(f"order-{number}"))
-            (last,) = (await pay_async(service, f"order-{number}"))[1:]
-            assert cast("PaymentView", last).paid
+            created = the_one(await _at_once(service, f"order-{number}", None))
+            confirmed = the_one(await _at_once(service, created.id, created.id))
+            assert isinstance(confirmed, PaymentView)
+            assert confirmed.paid
 
     asyncio.run(all_rounds())
-    assert sorted(sim.effects().charges.values()) == [1] * rounds
+    assert list(sim.effects().attempts.values()) == [1] * rounds
+
+
+async def _at_once(
+    service: AsyncPaymentService, key: str, payment: str | None
+) -> list[Told]:
+    """Create or confirm, eight times under one key."""
+    return await asyncio.gather(*(_tell(service, key, payment) for _ in range(8)))
+
+
+async def _tell(service: AsyncPaymentService, key: str, payment: str | None) -> Told:
+    try:
+        if payment is not None:
+            return await service.confirm_payment(payment, idempotency_key=key)
+        return await service.create_payment(
+            amount=Money(100, "usd"),
+            idempotency_key=key,
+            payment_method="pm_card_visa",
+        )
+    except PaykitError as error:
+        return error

@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
+from typing_extensions import override
 
 from paykit import (
     EventView,
     InProgress,
-    Money,
-    OutcomeUnknown,
     PaykitError,
     PaymentService,
-    RefundView,
     WebhookReceiver,
     Worker,
+    WorkReport,
 )
+from paykit.clock import SYSTEM
+from paykit.engine import Driver, Flow
 from paykit.operations import ConfirmPayment
-from tests.barriers.crowd import Crowd, bare, crowd
+from paykit.psp import PspEvent
+from paykit.store import operations
+from paykit.store.tx import Tx
+from paykit.testing.simulated import SimulatedPsp
+from paykit.workers.resume import resume_next
+from tests.barriers.crowd import Crowd, crowd
 from tests.databases import Database
+from tests.sweep.verdict import Told
 
 pytestmark = pytest.mark.parametrize("installed", ["postgresql"], indirect=True)
 
 ROUNDS = 10
+
+
+def _receive(
+    events: list[tuple[bytes, dict[str, str]]], _: int, service: PaymentService
+) -> list[str]:
+    """Receive `events` and work; return what the sender was told of each."""
+    endpoint = WebhookReceiver(service)
+    told = [endpoint.receive(body, headers) for body, headers in events]
+    Worker(service).run_once()
+    assert {one.status for one in told} == {200}
+    return [one.reason for one in told]
 
 
 def test_an_event_that_comes_eight_times_at_once_is_applied_once(
@@ -39,25 +60,14 @@ def test_an_event_that_comes_eight_times_at_once_is_applied_once(
             servers.sim.call("confirm_payment", str(payment.psp_reference))
             events = servers.sim.pending_webhooks()
 
-            def receive(
-                _: int,
-                service: PaymentService,
-                events: list[tuple[bytes, dict[str, str]]] = events,
-            ) -> list[str]:
-                endpoint = WebhookReceiver(service)
-                told = [endpoint.receive(body, headers) for body, headers in events]
-                Worker(service).run_once()
-                assert {one.status for one in told} == {200}
-                return [one.reason for one in told]
-
             reasons = Counter(
-                reason for told in servers.at_once(receive) for reason in told
+                reason
+                for told in servers.at_once(partial(_receive, events))
+                for reason in told
             )
             assert reasons["stored"] == len(events)
             servers.settle()
-            history = [
-                one.type for one in servers.service.payment_events(payment.id)
-            ]
+            history = [one.type for one in servers.service.payment_events(payment.id)]
             assert history.count("payment.captured") == 1
             assert history.count("payment.succeeded") == 1
         assert servers.violations() == []
@@ -90,6 +100,16 @@ def test_an_abandoned_operation_is_resumed_by_one_of_eight_workers(
         assert servers.violations() == []
 
 
+def _meet(
+    servers: Crowd, payment: str, key: str, number: int, service: PaymentService
+) -> Told | WorkReport:
+    """Work, or repeat the call: every second server the one, the others the other."""
+    if number % 2:
+        return Worker(service).run_once()
+    call = partial(service.confirm_payment, payment, idempotency_key=key)
+    return servers.tell("payment.confirm", key, call)
+
+
 def test_callers_and_workers_of_one_operation_meet_without_a_deadlock(
     installed: Database,
 ) -> None:
@@ -97,27 +117,75 @@ def test_callers_and_workers_of_one_operation_meet_without_a_deadlock(
         for number in range(ROUNDS):
             payment, key = abandoned(servers, f"order-{number}")
 
-            def act(
-                number: int,
-                service: PaymentService,
-                payment: str = payment,
-                key: str = key,
-            ) -> object:
-                if number % 2:
-                    return Worker(service).run_once()
-                return servers.tell(
-                    "payment.confirm",
-                    key,
-                    lambda: service.confirm_payment(payment, idempotency_key=key),
-                    number,
-                )
-
-            told = [one for one in servers.at_once(act)[::2]]
+            told = servers.at_once(partial(_meet, servers, payment, key))[::2]
             errors = [one for one in told if isinstance(one, PaykitError)]
             assert all(isinstance(error, InProgress) for error in errors), errors
         servers.settle()
         assert servers.violations() == []
     assert deadlocks(installed) == 0
+
+
+def test_a_worker_claims_work_without_waiting_for_the_caller_of_its_operation(
+    installed: Database,
+) -> None:
+    """Both lock the two rows; in different orders they would end in a deadlock."""
+    with crowd(installed, 1) as servers:
+        _, key = abandoned(servers, "order")
+        hurried = create_engine(
+            installed.url, connect_args={"options": "-c lock_timeout=500"}
+        )
+        (service,) = servers.services
+        worker = Driver.on(hurried, service.engine.env.psps, SYSTEM)
+        with servers.engines[0].begin() as caller:
+            assert operations.by_key(Tx(caller, SYSTEM), "default", key) is not None
+            with pytest.raises(WasClaimed):
+                worker.run(_stop_after_claim(resume_next(service.engine)))
+        hurried.dispose()
+
+
+class WasClaimed(Exception):
+    """The first phase of the flow was committed."""
+
+
+def _stop_after_claim(flow: Flow[str | None]) -> Flow[str | None]:
+    yield next(flow)
+    raise WasClaimed
+
+
+def test_a_worker_outlives_an_event_that_fails_after_its_lease(
+    installed: Database,
+) -> None:
+    with crowd(installed, 2) as servers:
+        payment = servers.created("order")
+        quick = servers.services[1]
+        psp = Paused(servers.sim)
+
+        def work_elsewhere() -> None:
+            servers.pass_time()
+            Worker(quick).run_once()
+
+        psp.meanwhile = work_elsewhere
+        paused = PaymentService(servers.engines[0], psp=psp, installation="crowd")
+        endpoint = WebhookReceiver(quick)
+        servers.sim.call("confirm_payment", str(payment.psp_reference))
+        for body, headers in servers.sim.pending_webhooks():
+            endpoint.receive(body, headers)
+        report = Worker(paused).run_once()
+        assert report.done["inbox"] == {"lease lost": 1}
+        servers.settle()
+        assert servers.violations() == []
+
+
+class Paused(SimulatedPsp):
+    """A process that is suspended while it reads an event, and then fails."""
+
+    meanwhile: Callable[[], object]
+
+    @override
+    def read_event(self, body: bytes, /) -> PspEvent:
+        with ThreadPoolExecutor(1) as others:
+            others.submit(self.meanwhile).result()
+        raise ValueError("suspended for too long")
 
 
 def deadlocks(database: Database) -> int:

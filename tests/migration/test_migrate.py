@@ -14,7 +14,7 @@ from sqlalchemy import Engine, StaticPool, create_engine, inspect, text
 from paykit import SchemaOutOfDate, UsageError
 from paykit.store import create_all
 from paykit.store.migrations import Op, check, migrate, sql
-from paykit.store.migrations.steps import STEPS, v001
+from paykit.store.migrations.steps import STEPS, v001, verbatim
 from paykit.store.version import LATEST, stamp
 from tests.databases import Database
 
@@ -122,6 +122,21 @@ def test_a_database_in_memory_can_be_migrated() -> None:
     migrate(engine)
     check(engine)
     engine.dispose()
+
+
+def test_the_text_of_a_migration_has_no_parameters(database: Database) -> None:
+    statement = r"INSERT INTO paykit_note VALUES (':name 100% \:x a::b')"
+
+    def note(op: Op) -> None:
+        op.execute("CREATE TABLE paykit_note (note TEXT)")
+        op.execute(verbatim(statement))
+
+    engine = database.engine()
+    migrate(engine, 2, steps=(v001, note))
+    with engine.connect() as connection:
+        written = connection.scalar(text("SELECT note FROM paykit_note"))
+    assert written == r":name 100% \:x a::b"
+    assert f"{statement};" in sql(database.kind, to=2, steps=(v001, note))
 
 
 # --- create_all -----------------------------------------------------------------------

@@ -57,7 +57,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             "engine/engine.py",
-            "        if late and is_no_effect(answer):",
+            "        if late and leg.late is not None and is_no_effect(answer):",
             "        if is_no_effect(answer):",
         ),
         in_ci=True,

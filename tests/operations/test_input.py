@@ -11,7 +11,6 @@ import pytest
 
 from paykit import (
     CardDataRefused,
-    CreatePayment,
     InvalidMoney,
     InvalidRequest,
     Money,
@@ -78,9 +77,6 @@ TEXTS: Final[dict[str, Bad]] = {
     "description with NUL": _create(description="a\0b"),
     "half a surrogate": _create(description="\ud83d"),
     "unknown way of capture": _create(capture="sometimes"),
-    "unknown field": lambda shop: shop.begin(
-        _not_a_command(colour="red"), idempotency_key="k"
-    ),
     "too many metadata": _metadata({f"k{n}": "v" for n in range(41)}),
     "long metadata key": _metadata({"k" * 41: "v"}),
     "empty metadata key": _metadata({"": "v"}),
@@ -158,11 +154,6 @@ UNKNOWN: Final[dict[str, Bad]] = {
     "list refunds": lambda shop: shop.refunds("pay_none"),
     "list after": lambda shop: shop.wait(shop.service.list_payments(after="pay_none")),
 }
-
-
-def _not_a_command(**fields: object) -> Any:
-    known = CreatePayment(amount=1000, currency="eur")
-    return known.model_copy(update=fields)
 
 
 def _assert_refused(

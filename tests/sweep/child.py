@@ -23,7 +23,7 @@ from sqlalchemy import Connection, create_engine, event
 from tenacity import wait_none
 from typing_extensions import override
 
-from paykit import PaymentService, Policy
+from paykit import Money, PaymentService, Policy
 from paykit.clock import SYSTEM
 from paykit.engine import Ask, Driver, Effect
 from paykit.store.tx import Tx
@@ -161,15 +161,14 @@ def _live(job: Job, report: Callable[[str], object]) -> None:
         installation=INSTALLATION,
     )
     service.driver = mortal(service.driver, Life(job.number, job.when, report))
-    getattr(service, job.method)(**_arguments(job.arguments))
+    getattr(service, job.method)(**with_money(job.arguments))
 
 
-def _arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return what a call takes; money cannot stand in JSON."""
-    from paykit import Money
-
-    money = arguments.get("amount")
-    return {**arguments, **({"amount": Money(*money)} if money else {})}
+def with_money(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what the call takes; in JSON, money is a pair."""
+    if "amount" not in arguments:
+        return arguments
+    return {**arguments, "amount": Money(*arguments["amount"])}
 
 
 def _forked(job: Job, pipe: int) -> NoReturn:

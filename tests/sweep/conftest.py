@@ -23,6 +23,8 @@ def processes() -> Iterator[Processes]:
 @pytest.fixture
 def shop(installed: Database) -> Iterator[Shop]:
     world = Ahead()
-    with LateServer(SimulatedProvider(world)) as server:
-        with opened(installed, server, world) as shop:
-            yield shop
+    with (
+        LateServer(SimulatedProvider(world)) as server,
+        opened(installed, server, world) as shop,
+    ):
+        yield shop

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from typing_extensions import override
+
 from paykit import Money, OutcomeUnknown
 from paykit.operations import OPERATIONS
 from paykit.testing.simulated import Fault
@@ -21,6 +23,7 @@ from tests.sweep.shop import Shop
 __all__ = ["BOUNDARIES", "Boundary", "PATHS", "Path"]
 
 Arguments = dict[str, Any]
+Beginning = Callable[["Shop"], Arguments]
 
 _EUR: Final = "eur"
 _AMOUNT: Final = 1000
@@ -32,7 +35,7 @@ class Path:
 
     operation: str
     points: tuple[str, ...]
-    prepare: Callable[[Shop], Arguments]
+    prepare: Beginning
     """Make what has to be there before, and return the arguments of the call."""
     moved: tuple[str, int, int]
     """The payment after it: state, captured, refunded."""
@@ -74,6 +77,7 @@ class Boundary:
     def kind(self) -> str:
         return self.path.effects[self.number - 1]
 
+    @override
     def __str__(self) -> str:
         return f"{self.path.name}-{self.when}-{self.number}-{self.kind}"
 
@@ -130,15 +134,16 @@ def _never_heard_of(shop: Shop) -> Arguments:
 
 _SUCCEEDED: Final = ("succeeded", _AMOUNT, 0)
 
-_BEGINNINGS: Final[dict[str, tuple[Callable[[Shop], Arguments], tuple[str, int, int]]]]
-_BEGINNINGS = {
+_BEGINNINGS: Final[dict[str, tuple[Beginning, tuple[str, int, int]]]] = {
     "payment.create": (_nothing, ("requires_payment_method", 0, 0)),
     "payment.confirm": (_created, _SUCCEEDED),
     "payment.capture": (_authorized, _SUCCEEDED),
     "payment.cancel": (_authorized, ("canceled", 0, 0)),
     "payment.refund": (_part_of_charged, ("succeeded", _AMOUNT, 600)),
 }
-_LATE: Final = {"payment.confirm": (_never_heard_of, ("canceled", 0, 0))}
+_LATE: Final[dict[str, tuple[Beginning, tuple[str, int, int]]]] = {
+    "payment.confirm": (_never_heard_of, ("canceled", 0, 0))
+}
 
 
 def _paths() -> Iterator[Path]:

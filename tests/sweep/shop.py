@@ -6,38 +6,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from random import Random
 from typing import Any, Final
 
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import RowMapping
 
 from paykit import (
-    Money,
     PaykitError,
     PaymentService,
     PaymentView,
-    RefundView,
     WebhookReceiver,
     Worker,
 )
 from paykit.psp import Psp
 from paykit.stripe import StripePsp
-from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
-from paykit.testing.simulation.cast import Cast, Heard
-from paykit.testing.simulation.invariants import violations
-from paykit.testing.simulation.stage import SimulatedWorld, Stage
+from paykit.testing.simulated import SimulatedProvider
+from paykit.testing.simulation.cast import Heard
 from paykit.testing.stripe_server import StripeServer
 from tests.databases import Database
-from tests.sweep.child import INSTALLATION, PATIENCE, SECRET_KEY, Ahead, Job, When
+from tests.sweep.child import (
+    INSTALLATION,
+    PATIENCE,
+    SECRET_KEY,
+    Ahead,
+    Job,
+    When,
+    with_money,
+)
+from tests.sweep.verdict import Told, broken, pass_time, work
 
-__all__ = ["DAY", "LEASE", "Shop", "bare", "opened", "reopened"]
+__all__ = ["LEASE", "Shop", "opened", "reopened"]
 
 LEASE: Final = PATIENCE.lease + timedelta(seconds=1)
-DAY: Final = timedelta(days=1)
-
-_ROUNDS: Final = 30
-"""More than any schedule has entries; whoever needs more never comes to an end."""
 
 
 @dataclass
@@ -70,30 +70,21 @@ class Shop:
             ahead_seconds=self.world.by.total_seconds(),
         )
 
-    def call(
-        self, method: str, arguments: dict[str, Any]
-    ) -> PaymentView | RefundView | PaykitError:
-        """Make a call and return what was heard: the result or the error."""
-        money = arguments.get("amount")
-        amount = {"amount": Money(*money)} if money else {}
-        result: PaymentView | RefundView | PaykitError
+    def call(self, method: str, arguments: dict[str, Any]) -> Told:
+        """Make a call and return what its caller is told."""
+        told: Told
         try:
-            result = getattr(self.service, method)(**{**arguments, **amount})
+            told = getattr(self.service, method)(**with_money(arguments))
         except PaykitError as error:
-            result = error
+            told = error
         verb, thing = method.split("_")
         key = arguments["idempotency_key"]
-        self.heard.append(Heard("caller", f"{thing}.{verb}", key, result))
-        return result
+        self.heard.append(Heard("caller", f"{thing}.{verb}", key, told))
+        return told
 
     def pass_time(self, by: timedelta) -> None:
-        """Let time pass for everything that waits: leases end and work falls due."""
-        statement = text(
-            "UPDATE paykit_work SET due_ms = due_ms - :ms, "
-            "lease_until_ms = lease_until_ms - :ms"
-        )
-        with self.engine.begin() as connection:
-            connection.execute(statement, {"ms": int(by.total_seconds() * 1000)})
+        """Let leases end and work fall due."""
+        pass_time(self.engine, by)
 
     def deliver(self) -> None:
         """Deliver the webhooks that are pending; each must be accepted."""
@@ -105,39 +96,14 @@ class Shop:
         """Let the worker do what is due now."""
         Worker(self.service).run_once()
 
-    def work(self) -> None:
-        """Let the worker go on until nothing is left to do; fails if that never is."""
-        worker = Worker(self.service)
-        for _ in range(_ROUNDS):
-            worker.run_once()
-            pending = {k: n for k, n in self.service.health().pending.items() if n}
-            if not pending:
-                return
-            self.pass_time(DAY)
-        raise AssertionError(f"the worker never ends: {pending}")
-
     def settle(self) -> None:
         """Deliver all webhooks and do all work."""
         self.deliver()
-        self.work()
+        work(self.service, self.engine)
 
     def violations(self) -> list[str]:
-        """Return every invariant that is broken, those of the simulation."""
-        sim, random = self.sim, Random(0)
-        psp = SimulatedPsp(sim)
-        stage = Stage(
-            self.engine, self.service.engine.env.psps, random, SimulatedWorld(random)
-        )
-        cast = Cast(
-            stage=stage,
-            engine=self.service.engine,
-            sim=sim,
-            psp=psp,
-            handlers=self.service.handlers,
-            heard=self.heard,
-        )
-        with self.engine.connect() as connection:
-            return violations(cast, connection)
+        """Return every invariant that is broken."""
+        return broken(self.service, self.engine, self.sim, self.heard)
 
     def rows(self, statement: str, **values: object) -> list[RowMapping]:
         with self.engine.connect() as connection:
@@ -147,9 +113,14 @@ class Shop:
         with self.engine.begin() as connection:
             return connection.execute(text(statement), values).rowcount
 
-    def moved(self) -> tuple[str, int, int]:
-        """Return state, captured and refunded of the one payment there is."""
+    def payment(self) -> PaymentView:
+        """Return the one payment there is."""
         (payment,) = self.service.list_payments().items
+        return payment
+
+    def moved(self) -> tuple[str, int, int]:
+        """Return state, captured and refunded of the one payment."""
+        payment = self.payment()
         return payment.state.value, payment.captured, payment.refunded
 
     def attempts(self) -> list[RowMapping]:
@@ -163,13 +134,6 @@ class Shop:
     def replays(self) -> int:
         """Return how many answers the PSP gave from its memory."""
         return len(self.rows("SELECT id FROM paykit_psp_answer WHERE replayed"))
-
-
-def bare(result: PaymentView | RefundView | PaykitError) -> str:
-    """Return what every repetition must agree in: all but the secret; no error."""
-    if isinstance(result, PaykitError):
-        raise AssertionError("the caller was told an error") from result
-    return result.model_copy(update={"client_secret": None}).model_dump_json()
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from paykit import NotAllowed
 from tests.databases import Database, PostgresServer, sqlite_database
 from tests.sweep.paths import BOUNDARIES, Boundary
 from tests.sweep.processes import Processes
-from tests.sweep.shop import LEASE, Shop, bare, reopened
+from tests.sweep.shop import LEASE, Shop, reopened
+from tests.sweep.verdict import bare
 
 ASKED = [
     one

@@ -16,7 +16,8 @@ from paykit import InProgress
 from paykit.operations import OPERATIONS
 from tests.sweep.paths import BOUNDARIES, PATHS, Boundary, Path
 from tests.sweep.processes import Processes
-from tests.sweep.shop import LEASE, Shop, bare
+from tests.sweep.shop import LEASE, Shop
+from tests.sweep.verdict import bare
 
 POSTGRESQL = pytest.mark.parametrize("installed", ["postgresql"], indirect=True)
 SQLITE = pytest.mark.parametrize("installed", ["sqlite"], indirect=True)

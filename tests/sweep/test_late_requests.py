@@ -16,7 +16,8 @@ from paykit import OutcomeUnknown
 from tests.sweep.late import PATIENCE_SECONDS, LateServer
 from tests.sweep.paths import PATHS, Path
 from tests.sweep.processes import Processes
-from tests.sweep.shop import LEASE, Shop, bare
+from tests.sweep.shop import LEASE, Shop
+from tests.sweep.verdict import bare
 
 IN_TIME = [path for path in PATHS if path.effects == ("commit", "ask", "commit")]
 

@@ -41,7 +41,7 @@ def state_guard(
             f"BEGIN SELECT RAISE(ABORT, '{moves}'); END",
         ),
         "postgresql": (
-            f"CREATE FUNCTION {table}_{column}_guard() RETURNS trigger "
+            f"CREATE OR REPLACE FUNCTION {table}_{column}_guard() RETURNS trigger "
             f"LANGUAGE plpgsql AS $$ BEGIN "
             f"IF TG_OP = 'INSERT' THEN IF NEW.{column} <> '{lifecycle.initial}' THEN "
             f"RAISE EXCEPTION '{first}' USING ERRCODE = 'check_violation'; END IF; "
@@ -80,7 +80,7 @@ def claim_guard(
             for verb in ("INSERT", "UPDATE")
         ),
         "postgresql": (
-            f"CREATE FUNCTION {claims}_guard() RETURNS trigger LANGUAGE plpgsql AS $$ "
+            f"CREATE OR REPLACE FUNCTION {claims}_guard() RETURNS trigger LANGUAGE plpgsql AS $$ "
             f"BEGIN IF NOT {exists} THEN "
             f"RAISE EXCEPTION '{text}' USING ERRCODE = 'check_violation'; END IF; "
             f"RETURN NEW; END $$",

@@ -59,10 +59,11 @@ def _adopt(
 ) -> tuple[RefundRow, PaymentRow]:
     """Take over a refund that we did not start, or whose row was lost."""
     ours = refund_of(seen.metadata)
+    second = ours is not None and refunds.peek(tx, ours) is not None
     refund = refunds.insert_refund(
         tx,
         {
-            "id": ours or f"re_{tx.new_uuid().hex}",
+            "id": f"re_{tx.new_uuid().hex}" if ours is None or second else ours,
             "merchant_id": row.merchant_id,
             "payment_id": row.id,
             "origin": "external",
@@ -80,6 +81,9 @@ def _adopt(
     adopted = NewEvent(type="refund.adopted", data=_data(refund))
     columns = {"refunded_external": row.refunded_external + seen.amount}
     now = payments.save(tx, row, columns, cause=cause, happened=[adopted])
+    if second:
+        both = {"refund": seen.reference, "ours": ours}
+        payments.open_break(tx, now, "second_object", both)
     if now.refund_reserved + now.refunded_external > now.captured:
         detail = {"refund": seen.reference, "amount": seen.amount}
         payments.open_break(tx, now, "refunded_too_much", detail)

@@ -24,6 +24,7 @@ __all__ = [
     "by_id",
     "by_key",
     "change",
+    "name_of",
     "open_attempt",
     "open_operation",
     "settle_attempt",
@@ -111,6 +112,13 @@ def by_key(tx: Tx, merchant: str, idempotency_key: str) -> OperationRow | None:
 def by_id(tx: Tx, operation_id: str) -> OperationRow | None:
     """Return one operation, or None."""
     return _find(tx, operation.c.id == operation_id)
+
+
+def name_of(tx: Tx, operation_id: str) -> str | None:
+    """Return the name of one operation, without locking it; None if there is none."""
+    statement = select(operation.c.name).where(operation.c.id == operation_id)
+    name: str | None = tx.connection.scalar(statement)
+    return name
 
 
 def change(tx: Tx, operation_id: str, values: Mapping[str, object]) -> None:

@@ -8,7 +8,11 @@ are made) and ``synchronous`` is FULL, so that a commit survives a power cut.
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 __all__ = ["immediate", "join_transaction", "use_wal"]
 
@@ -48,7 +52,25 @@ def join_transaction(connection: Connection) -> None:
 
 
 def use_wal(engine: Engine) -> None:
-    """Put a file database into WAL mode, so that readers do not block the writer."""
+    """
+    Put a file database into WAL mode, so that readers do not block the writer.
+
+    SQLite does not wait for a lock here, whatever the connection's timeout says: of
+    several processes that start at once all but one would fail.
+    """
     if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        for attempt in Retrying(**_WHILE_LOCKED):
+            with attempt, engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and "is locked" in str(error.orig)
+
+
+_WHILE_LOCKED: Final[dict[str, Any]] = {
+    "retry": retry_if_exception(_is_locked),
+    "stop": stop_after_delay(10),
+    "wait": wait_random(0.01, 0.05),
+    "reraise": True,
+}

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
-from paykit.errors import SchemaOutOfDate
+from paykit.errors import SchemaOutOfDate, UsageError
 from paykit.store.schema.version import schema_version
 
 __all__ = [
@@ -57,10 +57,24 @@ class SchemaGuard:
         self._passed = False
 
     def __call__(self, connection: Connection) -> None:
-        """Raise `SchemaOutOfDate` unless `connection` has passed, now or before."""
+        """
+        Let `connection` pass, or raise `SchemaOutOfDate`.
+
+        Raises `UsageError` for an engine that commits every statement.
+        """
         if not self._passed:
+            _refuse_autocommit(connection)
             check(connection)
             self._passed = True
+
+
+def _refuse_autocommit(connection: Connection) -> None:
+    """A phase must be atomic: half of it may never be committed."""
+    if connection.get_isolation_level() == "AUTOCOMMIT":
+        raise UsageError(
+            "paykit needs transactions, and this engine commits every statement: "
+            "give it an engine without isolation_level='AUTOCOMMIT'"
+        )
 
 
 def check(connection: Connection) -> None:

@@ -9,6 +9,7 @@ row cannot be committed the answer is 503, and the PSP sends it again.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,9 @@ class WebhookResponse:
     status: int
     reason: str
 
+
+_WORD: Final = re.compile(r"[!-~]{1,255}")
+"""What an id or a type may be, and a column can hold: printable ASCII."""
 
 _DUPLICATE: Final = WebhookResponse(200, "received before")
 _STORED: Final = WebhookResponse(200, "stored")
@@ -76,6 +80,9 @@ def _check(
         envelope = psp.read_envelope(raw)
     except SignatureInvalid as error:
         return WebhookResponse(400, str(error))
+    words = (envelope.event_id, envelope.event_type, envelope.account or "none")
+    if not all(_WORD.fullmatch(word) for word in words):
+        return WebhookResponse(400, "an id or a type that is none")
     return _Verified(
         binding=binding_of(psp),
         event_id=envelope.event_id,

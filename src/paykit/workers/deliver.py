@@ -56,8 +56,16 @@ def deliver_next(handlers: Handlers[EventView, Any]) -> Flow[str | None]:
         return "lease lost"
     except Exception:
         _log.exception("a handler failed on event %s", claimed.id)
-        return (yield from commit(partial(_postpone, claimed)))
+        return (yield from _give_back(claimed))
     return "delivered" if found else "lease lost"
+
+
+def _give_back(claimed: Claimed) -> Flow[str]:
+    """Postpone what failed; it may be delivered, with only the reply to COMMIT lost."""
+    try:
+        return (yield from commit(partial(_postpone, claimed)))
+    except LeaseLost:
+        return "lease lost"
 
 
 def _claim(tx: Tx) -> Claimed | None:

@@ -88,7 +88,15 @@ def process_next(env: Environment) -> Flow[str | None]:
         return "lease lost"
     except Exception as error:
         _log.exception("webhook %s could not be applied", claimed.id)
+        return (yield from _give_back(claimed, error))
+
+
+def _give_back(claimed: Claimed, error: Exception) -> Flow[str]:
+    """Postpone what failed, unless another worker has taken it over meanwhile."""
+    try:
         return (yield from commit(partial(_fail, claimed, error)))
+    except LeaseLost:
+        return "lease lost"
 
 
 def _claim(tx: Tx) -> Claimed | None:

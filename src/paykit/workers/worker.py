@@ -75,14 +75,16 @@ class Worker:
         self._service = service
         self._duties = duties(service)
 
-    def run_once(self) -> WorkReport:
-        """Do what is due now."""
-        done = {name: self._work(duty) for name, duty in self._duties.items()}
+    def run_once(self, stop: threading.Event | None = None) -> WorkReport:
+        """Do what is due now; with `stop`, until it is set or nothing is due."""
+        done = {name: self._work(duty, stop) for name, duty in self._duties.items()}
         return WorkReport(done)
 
-    def _work(self, duty: Duty) -> Counter[str]:
+    def _work(self, duty: Duty, stop: threading.Event | None) -> Counter[str]:
         ends: Counter[str] = Counter()
         for _ in range(_AT_ONCE):
+            if stop is not None and stop.is_set():
+                break
             end = self._service.run(duty())
             if end is None:
                 break
@@ -92,7 +94,7 @@ class Worker:
     def run(self, stop: threading.Event, *, idle_seconds: float = 1.0) -> None:
         """Work until `stop` is set; sleep for `idle_seconds` when nothing is due."""
         while not stop.is_set():
-            if not self.run_once().total:
+            if not self.run_once(stop).total:
                 stop.wait(idle_seconds)
 
 
@@ -103,14 +105,18 @@ class AsyncWorker:
         self._service = service
         self._duties = duties(service)
 
-    async def run_once(self) -> WorkReport:
+    async def run_once(self, stop: asyncio.Event | None = None) -> WorkReport:
         """See `Worker.run_once`."""
-        done = {name: await self._work(duty) for name, duty in self._duties.items()}
+        done = {}
+        for name, duty in self._duties.items():
+            done[name] = await self._work(duty, stop)
         return WorkReport(done)
 
-    async def _work(self, duty: Duty) -> Counter[str]:
+    async def _work(self, duty: Duty, stop: asyncio.Event | None) -> Counter[str]:
         ends: Counter[str] = Counter()
         for _ in range(_AT_ONCE):
+            if stop is not None and stop.is_set():
+                break
             end = await self._service.run(duty())
             if end is None:
                 break
@@ -120,7 +126,7 @@ class AsyncWorker:
     async def run(self, stop: asyncio.Event, *, idle_seconds: float = 1.0) -> None:
         """See `Worker.run`."""
         while not stop.is_set():
-            if (await self.run_once()).total:
+            if (await self.run_once(stop)).total:
                 continue
             try:
                 await asyncio.wait_for(stop.wait(), idle_seconds)

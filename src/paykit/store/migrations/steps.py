@@ -20,7 +20,7 @@ from paykit.store.version import LATEST, stamp
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
-__all__ = ["Op", "STEPS", "Step", "check_range", "upgrade", "v001"]
+__all__ = ["Op", "STEPS", "Step", "check_range", "upgrade", "v001", "verbatim"]
 
 
 class Op(Protocol):
@@ -44,7 +44,7 @@ Step: TypeAlias = Callable[[Op], None]
 def v001(op: Op) -> None:
     """Create the tables as they were when paykit began to keep versions."""
     for statement in frozen("v001", op.get_context().dialect.name):
-        op.execute(_verbatim(statement))
+        op.execute(verbatim(statement))
 
 
 STEPS: Final[Sequence[Step]] = (v001,)
@@ -97,6 +97,6 @@ def _prepare(op: Op, from_: int) -> int:
     return applied
 
 
-def _verbatim(statement: str) -> Executable:
+def verbatim(statement: str) -> Executable:
     """Return SQL in which a colon begins no parameter."""
     return text(statement.replace(":", r"\:"))

@@ -97,7 +97,7 @@ install(
             f"BEGIN {_ENQUEUE}; END",
         ),
         "postgresql": (
-            f"CREATE FUNCTION paykit_inbox_enqueue() RETURNS trigger "
+            f"CREATE OR REPLACE FUNCTION paykit_inbox_enqueue() RETURNS trigger "
             f"LANGUAGE plpgsql AS $$ BEGIN {_ENQUEUE}; RETURN NEW; END $$",
             "CREATE TRIGGER paykit_inbox_enqueue AFTER INSERT ON paykit_inbox "
             "FOR EACH ROW EXECUTE FUNCTION paykit_inbox_enqueue()",

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from time import sleep
 from typing import Final
 
 from paykit import (
@@ -114,13 +113,15 @@ def process_killed(demo: Demo) -> list[PaymentView]:
         env={**os.environ, "STRIPE_SECRET_KEY": demo.key},
         check=False,
     )
-    state = demo.service.get_payment(payment.id).state
-    sleep(1.2)
     demo.timeline.tell(f"the process ended with signal {-child.returncode}")
-    demo.timeline.tell(f"our database still says {state}")
-    resumed = demo.confirm(payment, "six", "pm_card_visa")
+    operations = demo.service.health().pending["operation"]
+    demo.timeline.tell(f"charged, and nothing recorded: {operations} operation is open")
+    demo.settle()
+    healed = demo.service.get_payment(payment.id)
+    demo.timeline.tell(f"the worker found it and asked Stripe -> {healed.state}")
+    again = demo.confirm(payment, "six", "pm_card_visa")
     demo.timeline.tell(
-        f"the shop repeats the call with the same key -> {resumed.state}"
+        f"repeating the call with the same key changes nothing: {again.state}"
     )
     return [payment]
 

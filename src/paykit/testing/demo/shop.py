@@ -14,7 +14,6 @@ from paykit import (
     Money,
     PaymentService,
     PaymentView,
-    Worker,
 )
 from paykit.testing.demo.accidents import LosesAnswer
 from paykit.testing.simulated import SimulatedProvider
@@ -60,7 +59,6 @@ class Demo:
     database: Engine
     path: Path
     service: PaymentService
-    worker: Worker
     network: LosesAnswer
     timeline: Timeline
     run: str
@@ -92,15 +90,12 @@ class Demo:
         self.timeline.tell(f"confirm {method} -> {payment.state}{why}")
         return payment
 
-    def settle(self) -> None:
-        """Let the webhooks arrive and the worker do what is due."""
-        for _ in range(40):
+    def settle(self, seconds: float = 20) -> None:
+        """Wait until every webhook has arrived and the worker has nothing left."""
+        deadline = monotonic() + seconds
+        while monotonic() < deadline:
             if self.server is not None:
                 self.server.deliver_webhooks()
-            if not self.worker.run_once().total and not self._pending():
+            if not any(self.service.health().pending.values()):
                 return
-            sleep(0.05)
-
-    def _pending(self) -> bool:
-        pending = self.service.health().pending
-        return self.server is not None and bool(pending["inbox"])
+            sleep(0.1)

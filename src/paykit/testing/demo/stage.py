@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final
 
 import httpx
@@ -82,7 +82,6 @@ def _demo(path: Path, timeline: Timeline, key: str, base_url: str | None) -> Dem
         database=database,
         path=path,
         service=service,
-        worker=Worker(service),
         network=network,
         timeline=timeline,
         run=SYSTEM.new_uuid().hex[-12:],
@@ -90,6 +89,20 @@ def _demo(path: Path, timeline: Timeline, key: str, base_url: str | None) -> Dem
         base_url=base_url,
         sim=None,
     )
+
+
+@contextmanager
+def _worker(demo: Demo) -> Iterator[None]:
+    """The shop's worker, in a thread of its own."""
+    stop = Event()
+    worker = Worker(demo.service)
+    thread = Thread(target=worker.run, args=(stop,), kwargs={"idle_seconds": 0.1})
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager
@@ -103,7 +116,9 @@ def stage(folder: Path, timeline: Timeline) -> Iterator[Demo]:
                 "STRIPE_SECRET_KEY is no test key: the demo moves no money"
             )
         timeline.tell("Stripe's test mode, at api.stripe.com")
-        yield _demo(path, timeline, key, None)
+        demo = _demo(path, timeline, key, None)
+        with _worker(demo):
+            yield demo
         return
     made: list[Demo] = []
     sim = SimulatedProvider()
@@ -114,7 +129,8 @@ def stage(folder: Path, timeline: Timeline) -> Iterator[Demo]:
             demo = _demo(path, timeline, _LOCAL_KEY, server.url)
             demo.sim, demo.server = sim, server
             made.append(demo)
-            yield demo
+            with _worker(demo):
+                yield demo
 
 
 def child() -> None:

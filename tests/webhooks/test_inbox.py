@@ -1,0 +1,442 @@
+"""What a worker makes of the webhooks: by fact, in any order, and never lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from paykit import Money, OutcomeUnknown
+from paykit.lifecycle import PaymentState, RefundState
+from paykit.testing.simulated import Fault, SimEvent
+from paykit.testing.simulated.webhooks import sign
+from paykit.workers.inbox import DEFERRALS, RETRIES, process_next
+from tests.support import PATIENCE, VISA, Shop
+
+IDLE: Final[dict[str, int]] = {}
+
+
+def _events(shop: Shop, *types: str) -> list[SimEvent]:
+    return [event for event in shop.sim.events() if event.type in types]
+
+
+def _push_raw(shop: Shop, body: dict[str, Any]) -> None:
+    raw = json.dumps(body).encode()
+    headers = sign(raw, shop.sim.webhook_secret, shop.world.now())
+    assert shop.receive(raw, headers).status == 200
+
+
+def _body(shop: Shop, event: SimEvent) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(shop.sim.webhook(event)[0])
+    return body
+
+
+def _status(shop: Shop, event_id: str) -> tuple[str, str | None]:
+    (row,) = shop.query(
+        "SELECT status, reason FROM paykit_inbox WHERE event_id = :id", id=event_id
+    )
+    return row["status"], row["reason"]
+
+
+def _outside(shop: Shop, payment: str, **params: object) -> str:
+    """Confirm a payment behind paykit's back; return the PSP's id."""
+    reference = shop.reference(payment)
+    shop.sim.call("confirm_payment", reference, payment_method=VISA, **params)
+    return reference
+
+
+def test_a_payment_that_the_payer_confirmed_is_paid_by_its_event(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    _outside(shop, payment)
+    assert not shop.get(payment).paid
+    assert set(shop.deliver()) == {200}
+    assert shop.work().done["inbox"].keys() == {"applied"}
+    paid = shop.get(payment)
+    assert paid.paid
+    assert shop.balances()["sales:eur"] == -1000
+    assert shop.event_types(payment)[2:] == ["payment.captured", "payment.succeeded"]
+
+
+def test_what_an_event_proves_is_not_read_again(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    shop.deliver()
+    shop.settle()
+    _outside(shop, payment)
+    (succeeded,) = _events(shop, "payment_intent.succeeded")
+    shop.push(succeeded)
+    shop.watch.sent.clear()
+    shop.work()
+    assert shop.get(payment).paid
+    # what follows is for the fees
+    assert shop.watch.verbs()[0] == "read_payment"
+    assert shop.watch.verbs().count("read_payment") == 1
+    assert "list_balance_transactions" in shop.watch.verbs()
+
+
+def test_two_events_of_one_fact_are_posted_once(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    _outside(shop, payment)
+    for event in _events(shop, "charge.succeeded", "payment_intent.succeeded"):
+        shop.push(event)
+    twin = _body(shop, _events(shop, "payment_intent.succeeded")[0])
+    _push_raw(shop, {**twin, "id": "evt_twin"})
+    shop.work()
+    assert _status(shop, "evt_twin")[0] == "applied"
+    assert shop.balances()["sales:eur"] == -1000
+    assert shop.event_types(payment).count("payment.captured") == 1
+
+
+def test_an_event_before_the_answer_is_recorded(shop: Shop) -> None:
+    payment = shop.create_payment().id
+
+    def event_comes_first() -> Any:
+        pushed = [shop.sim.webhook(e) for e in shop.sim.events()]
+        if shop.is_async:
+            return _receive_and_work(shop, pushed)
+        for body, headers in pushed:
+            shop.receiver.receive(body, headers)
+        return shop.worker.run_once()
+
+    meanwhile = shop.meanwhile(event_comes_first, executed=True)
+    result = shop.confirm_payment(payment)
+    assert meanwhile
+    assert result.paid
+    assert shop.claims() == {}
+    assert shop.balances()["sales:eur"] == -1000
+    assert shop.event_types(payment).count("payment.succeeded") == 1
+    shop.settle()
+    assert shop.get(payment).paid
+
+
+async def _receive_and_work(shop: Shop, pushed: list[Any]) -> Any:
+    receiver: Any = shop.receiver
+    worker: Any = shop.worker
+    for body, headers in pushed:
+        await receiver.receive(body, headers)
+    return await worker.run_once()
+
+
+def test_an_event_of_a_payment_whose_creation_is_in_doubt(shop: Shop) -> None:
+    """It is found by our id in the metadata; the answer never came."""
+    shop.sim.faults.add(Fault.LOSE_ANSWER, verb="create_payment", times=3)
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="find_payment")
+    with pytest.raises(OutcomeUnknown):
+        shop.create_payment(idempotency_key="k")
+    shop.deliver()
+    assert shop.work().done["inbox"] == {"applied": 1}
+    payment = shop.scalar("SELECT id FROM paykit_payment")
+    view = shop.get(payment)
+    assert view.state is PaymentState.REQUIRES_PAYMENT_METHOD
+    assert view.psp_reference is not None
+    result = shop.create_payment(idempotency_key="k")
+    assert result.id == payment
+    assert shop.claims() == {}
+    assert len(shop.sim.effects().charges) == 1
+
+
+def test_an_unknown_type_is_ignored(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    event = _body(shop, shop.sim.events()[0])
+    for name, thing in {
+        "evt_a": {"id": "cus_1", "object": "customer"},
+        "evt_b": {"id": "x_1", "object": "hologram", "status": "shining"},
+        "evt_c": {},
+    }.items():
+        _push_raw(shop, {**event, "id": name, "type": "a.b", "data": {"object": thing}})
+    before = shop.get(payment)
+    assert shop.work().done["inbox"] == {"ignored": 3}
+    assert _status(shop, "evt_b") == ("ignored", "a.b has no effect here")
+    assert shop.get(payment) == before
+
+
+def test_an_unknown_status_is_kept_and_changes_nothing(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    event = _body(shop, shop.sim.events()[0])
+    event["data"]["object"]["status"] = "appeal_needs_response"
+    _push_raw(shop, {**event, "id": "evt_new"})
+    shop.work()
+    assert _status(shop, "evt_new")[0] == "applied"
+    assert shop.get(payment).state is PaymentState.REQUIRES_PAYMENT_METHOD
+
+
+POISON: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
+    "no object": lambda event: event.pop("data"),
+    "no amount": lambda event: event["data"]["object"].pop("amount"),
+    "amount that is a text": lambda e: e["data"]["object"].update(amount="10"),
+    "amount that is a fraction": lambda e: e["data"]["object"].update(amount=10.5),
+    "no id": lambda event: event["data"]["object"].pop("id"),
+    "no status": lambda event: event["data"]["object"].pop("status"),
+}
+
+
+def test_a_poisoned_event_is_parked_and_the_others_go_on(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "paykit")
+    payment = shop.create_payment().id
+    event = _body(shop, shop.sim.events()[0])
+    for number, spoil in enumerate(POISON.values()):
+        spoiled = json.loads(json.dumps(event))
+        spoil(spoiled)
+        _push_raw(shop, {**spoiled, "id": f"evt_{number}"})
+    _outside(shop, payment)
+    shop.deliver()
+    ends = shop.work().done["inbox"]
+    assert ends["retried"] == len(POISON)
+    assert shop.get(payment).paid
+    for delay in RETRIES:
+        assert (
+            shop.wait_and_work(delay - timedelta(milliseconds=1)).done["inbox"] == IDLE
+        )
+        shop.wait_and_work(timedelta(milliseconds=1))
+    for number, name in enumerate(POISON):
+        status, reason = _status(shop, f"evt_{number}")
+        assert (status, bool(reason)) == ("dead", True), name
+    assert shop.wait(shop.service.health()).inbox["dead"] == len(POISON)
+    assert shop.wait_and_work(timedelta(days=40)).done["inbox"] == IDLE
+    kept = shop.scalar("SELECT count(*) FROM paykit_inbox WHERE status = 'dead'")
+    assert kept == len(POISON)
+
+
+def test_a_failure_that_passes_is_survived(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    shop.settle()
+    _outside(shop, payment)
+    (event,) = _events(shop, "payment_intent.succeeded")
+    drifted = {**_body(shop, event), "api_version": "2019-01-01"}
+    _push_raw(shop, drifted)
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="read_payment", times=1)
+    assert shop.work().done["inbox"] == {"retried": 1}
+    assert not shop.get(payment).paid
+    assert shop.wait_and_work(RETRIES[0]).done["inbox"] == {"applied": 1}
+    assert shop.get(payment).paid
+
+
+def test_a_payload_of_another_api_version_is_read_and_not_believed(
+    shop: Shop,
+) -> None:
+    payment = shop.create_payment().id
+    shop.settle()
+    event = _body(shop, shop.sim.events()[0])
+    lie = {**event["data"]["object"], "status": "succeeded", "amount_received": 1000}
+    _push_raw(
+        shop,
+        {
+            **event,
+            "id": "evt_old",
+            "type": "payment_intent.succeeded",
+            "api_version": "2019-01-01",
+            "data": {"object": lie},
+        },
+    )
+    shop.watch.sent.clear()
+    shop.work()
+    assert shop.watch.verbs() == ["read_payment"]
+    assert _status(shop, "evt_old")[0] == "applied"
+    assert not shop.get(payment).paid
+    assert shop.balances() == {}
+
+
+def test_a_status_that_can_come_and_go_is_read(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    shop.confirm_payment(payment, payment_method="pm_card_visa_chargeDeclined")
+    _outside(shop, payment)
+    (failed,) = _events(shop, "payment_intent.payment_failed")
+    shop.push(failed)
+    shop.work()
+    assert shop.get(payment).paid, "the read shows what came after the event"
+
+
+def test_an_old_failure_does_not_undo_a_success(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    shop.confirm_payment(payment, payment_method="pm_card_visa_chargeDeclined")
+    shop.confirm_payment(payment)
+    before = shop.balances()
+    shop.watch.sent.clear()
+    for event in shop.sim.events():
+        shop.push(event)
+    inbox = shop.run(_inbox_only(shop))
+    assert inbox
+    assert shop.get(payment).paid
+    assert shop.get(payment).decline is None
+    assert shop.balances() == before
+
+
+def _inbox_only(shop: Shop) -> Any:
+    ends = []
+    while (end := (yield from process_next(shop.service.engine.env))) is not None:
+        ends.append(end)
+    return ends
+
+
+# -- foreign and early -----------------------------------------------------------------
+
+
+def test_an_event_waits_for_its_payment(shop: Shop) -> None:
+    """The shop's rows come later: here another process is about to commit them."""
+    payment = shop.create_payment().id
+    reference = shop.reference(payment)
+    stranger = shop.sim.call("create_payment", amount=500, currency="eur")
+    shop.deliver()
+    assert shop.work().done["inbox"] == {"applied": 1, "deferred": 1}
+    shop.execute(
+        "UPDATE paykit_payment SET psp_reference = :theirs WHERE id = :id",
+        theirs=stranger["id"],
+        id=payment,
+    )
+    assert shop.wait_and_work(DEFERRALS[0]).done["inbox"] == {"applied": 1}
+    assert reference != stranger["id"]
+
+
+def test_an_event_of_somebody_else_is_ignored_in_the_end(shop: Shop) -> None:
+    shop.sim.call("create_payment", amount=500, currency="eur")
+    shop.deliver()
+    assert shop.work().done["inbox"] == {"deferred": 1}
+    for delay in DEFERRALS:
+        early = shop.wait_and_work(delay - timedelta(milliseconds=1))
+        assert early.done["inbox"] == IDLE
+        shop.wait_and_work(timedelta(milliseconds=1))
+    (row,) = shop.query("SELECT status, reason FROM paykit_inbox")
+    assert row["status"] == "ignored"
+    assert row["reason"].startswith("foreign")
+    assert shop.counts()["paykit_payment"] == 0
+
+
+def test_our_id_in_another_accounts_metadata_is_not_ours(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    shop.settle()
+    event = _body(shop, shop.sim.events()[0])
+    shop.execute(
+        "INSERT INTO paykit_inbox (id, binding, event_id, event_type, body, status, "
+        "received_at) SELECT 'x', 'simulated:other:test', 'evt_x', event_type, body, "
+        "'received', received_at FROM paykit_inbox LIMIT 1"
+    )
+    before = shop.get(payment)
+    shop.work()
+    status = shop.scalar("SELECT status FROM paykit_inbox WHERE id = 'x'")
+    assert status == "received", "nobody speaks for that account here; it is retried"
+    assert event["id"] != "evt_x"
+    assert shop.get(payment) == before
+
+
+# -- refunds ---------------------------------------------------------------------------
+
+
+def test_a_refund_that_began_at_the_psp_is_adopted(shop: Shop) -> None:
+    payment = shop.paid()
+    shop.settle()
+    reference = shop.reference(payment)
+    made = shop.sim.call("create_refund", payment_intent=reference, amount=400)
+    shop.settle()
+    (refund,) = shop.refunds(payment)
+    assert (refund.origin, refund.amount) == ("external", 400)
+    assert refund.state is RefundState.SUCCEEDED
+    assert refund.psp_reference == made["id"]
+    view = shop.get(payment)
+    assert (view.refunded, view.refundable) == (400, 600)
+    assert shop.balances()["refunds:eur"] == 400
+    assert "refund.adopted" in shop.event_types(payment)
+    assert shop.breaks() == set()
+    assert shop.refund_payment(payment).amount == 600
+
+
+def test_our_own_refund_is_not_adopted(shop: Shop) -> None:
+    payment = shop.paid()
+    shop.sim.faults.add(Fault.LOSE_ANSWER, verb="create_refund", times=3)
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="find_refund")
+    with pytest.raises(OutcomeUnknown):
+        shop.refund_payment(payment, idempotency_key="r", amount=Money(400, "eur"))
+    shop.deliver()
+    shop.work()
+    (refund,) = shop.refunds(payment)
+    assert (refund.origin, refund.state) == ("paykit", RefundState.SUCCEEDED)
+    assert shop.get(payment).refunded == 400
+    shop.wait_and_work(PATIENCE.schedule[0])
+    repeated = shop.refund_payment(
+        payment, idempotency_key="r", amount=Money(400, "eur")
+    )
+    assert repeated == refund
+    assert shop.balances()["refunds:eur"] == 400
+    assert shop.at_psp()["refunded"] == 400
+
+
+def test_a_second_object_for_one_refund_of_ours_is_not_overlooked(shop: Shop) -> None:
+    """Two refunds at the PSP carry the id of one of ours: both are money."""
+    payment = shop.paid()
+    shop.refund_payment(payment, amount=Money(400, "eur"))
+    (ours,) = shop.refunds(payment)
+    shop.settle()
+    tags = json.loads(shop.sim.webhook(_events(shop, "refund.created")[0])[0])
+    shop.sim.call(
+        "create_refund",
+        payment_intent=shop.reference(payment),
+        amount=400,
+        metadata=tags["data"]["object"]["metadata"],
+    )
+    shop.settle()
+    assert shop.at_psp()["refunded"] == 800
+    assert shop.get(payment).refunded == 800
+    assert [refund.origin for refund in shop.refunds(payment)] == [
+        "paykit",
+        "external",
+    ]
+    assert shop.refunds(payment)[0] == ours
+    assert "second_object" in shop.breaks()
+    assert shop.balances()["psp_balance:eur"] == shop.sim.effects().balance["eur"]
+
+
+def test_an_external_refund_that_fails_gives_its_part_back(shop: Shop) -> None:
+    payment = shop.paid(payment_method="pm_card_refundFail")
+    shop.settle()
+    shop.sim.call("create_refund", payment_intent=shop.reference(payment))
+    shop.settle()
+    assert shop.get(payment).refundable == 0
+    shop.sim.settle_refunds()
+    shop.settle()
+    (refund,) = shop.refunds(payment)
+    assert refund.state is RefundState.FAILED
+    assert shop.get(payment).refundable == 1000
+    assert shop.get(payment).refunded == 0
+    assert shop.balances()["psp_balance:eur"] == shop.sim.effects().balance["eur"]
+
+
+# -- what does not fit -----------------------------------------------------------------
+
+
+def test_money_on_a_canceled_payment_is_booked_and_shown(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    _outside(shop, payment)
+    succeeded = _events(shop, "payment_intent.succeeded", "charge.succeeded")
+    other = shop.create_payment(reference="order").id
+    shop.cancel_payment(other)
+    reference = shop.reference(other)
+    for event in succeeded:
+        body = _body(shop, event)
+        text = json.dumps(body).replace(shop.reference(payment), reference)
+        text = text.replace(payment, other).replace("ch_", "ch_x")
+        _push_raw(shop, {**json.loads(text), "id": f"{event.id}_x"})
+    shop.run(_inbox_only(shop))
+    view = shop.get(other)
+    assert view.state is PaymentState.SUCCEEDED
+    assert view.captured == 1000
+    assert "succeeded_after_end" in shop.breaks()
+    types = shop.event_types(other)
+    assert "payment.mismatched" in types
+    assert "payment.succeeded" not in types, "nobody shall ship for it"
+
+
+def test_another_amount_than_was_asked_is_booked_and_shown(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    reference = shop.reference(payment)
+    shop.sim.call("update_payment", reference, amount=1500)
+    _outside(shop, payment)
+    shop.settle()
+    view = shop.get(payment)
+    assert (view.amount, view.captured) == (1000, 1500)
+    assert {"amount_mismatch", "captured_too_much"} <= shop.breaks()
+    assert "payment.mismatched" in shop.event_types(payment)
+    assert shop.balances()["sales:eur"] == -1500
