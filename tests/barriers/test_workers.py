@@ -15,6 +15,7 @@ from typing_extensions import override
 from paykit import (
     EventView,
     InProgress,
+    LeaseLost,
     PaykitError,
     PaymentService,
     WebhookReceiver,
@@ -24,14 +25,14 @@ from paykit import (
 from paykit.clock import SYSTEM
 from paykit.engine import Driver, Flow
 from paykit.operations import ConfirmPayment
-from paykit.psp import PspEvent
+from paykit.psp import Answer, Call, PspEvent
 from paykit.store import operations
 from paykit.store.tx import Tx
 from paykit.testing.simulated import SimulatedPsp
 from paykit.workers.resume import resume_next
 from tests.barriers.crowd import Crowd, crowd
 from tests.databases import Database
-from tests.sweep.verdict import Told
+from tests.sweep.verdict import Told, bare
 
 pytestmark = pytest.mark.parametrize("installed", ["postgresql"], indirect=True)
 
@@ -150,6 +151,44 @@ class WasClaimed(Exception):
 def _stop_after_claim(flow: Flow[str | None]) -> Flow[str | None]:
     yield next(flow)
     raise WasClaimed
+
+
+def test_a_caller_suspended_past_its_lease_advances_nothing(
+    installed: Database,
+) -> None:
+    with crowd(installed, 2) as servers:
+        payment = servers.created("order")
+        quick = servers.services[1]
+        psp = Suspended(servers.sim)
+        slow = PaymentService(servers.engines[0], psp=psp, installation="crowd")
+
+        def work_elsewhere() -> None:
+            servers.pass_time()
+            assert Worker(quick).run_once().done["resume"] == {"done": 1}
+
+        psp.meanwhile = work_elsewhere
+        call = partial(slow.confirm_payment, payment.id, idempotency_key="confirm")
+        written = len(quick.payment_events(payment.id)) + 2  # captured, succeeded
+        assert isinstance(servers.tell("payment.confirm", "confirm", call), LeaseLost)
+        assert len(quick.payment_events(payment.id)) == written
+        bare(servers.tell("payment.confirm", "confirm", call))
+        servers.settle()
+        assert servers.violations() == []
+
+
+class Suspended(SimulatedPsp):
+    """A process that is suspended, once, when it has heard the PSP's answer."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        answer = super().send(call)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            with ThreadPoolExecutor(1) as others:
+                others.submit(meanwhile).result()
+        return answer
 
 
 def test_a_worker_outlives_an_event_that_fails_after_its_lease(

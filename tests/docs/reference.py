@@ -9,13 +9,20 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Column, Table, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import ForeignKeyConstraint
 
 from paykit import errors
@@ -24,6 +31,8 @@ from paykit.store.schema import metadata
 from tests.docs.pages import ROOT
 
 __all__ = ["WRITTEN", "errors_page", "schema_page"]
+
+_POSTGRESQL: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 _MADE: Final = "Made from the code by `python -m tests.docs.reference`; do not edit.\n"
 
@@ -109,7 +118,7 @@ def _table(table: Table, text: str) -> str:
 
 
 def _column(column: Column[object]) -> str:
-    kind = column.type.compile(dialect=postgresql.dialect()).lower()
+    kind = column.type.compile(dialect=_POSTGRESQL).lower()
     null = "yes" if column.nullable else ""
     key = "primary" if column.primary_key else ""
     return f"| `{column.name}` | {kind} | {null} | {key} |\n"
@@ -119,19 +128,18 @@ def _rules(table: Table) -> Iterator[str]:
     """Return the constraints that the columns do not show."""
     rules = []
     for one in table.constraints:
-        columns = ", ".join(f"`{column.name}`" for column in one.columns)
         if isinstance(one, UniqueConstraint):
-            rules.append(f"unique: {columns}")
+            rules.append(f"unique: {_names(one.columns)}")
         elif isinstance(one, ForeignKeyConstraint):
-            rules.append(f"{columns} refers to `{one.referred_table.name}`")
+            rules.append(f"{_names(one.columns)} refers to `{one.referred_table.name}`")
         elif isinstance(one, CheckConstraint) and "typeof" not in str(one.sqltext):
             rules.append(f"check: `{one.sqltext}`")
-    rules += [
-        "unique: " + ", ".join(f"`{column.name}`" for column in index.columns)
-        for index in table.indexes
-        if index.unique
-    ]
+    rules += [f"unique: {_names(one.columns)}" for one in table.indexes if one.unique]
     yield from sorted(rules)
+
+
+def _names(columns: Iterable[ColumnElement[Any]]) -> str:
+    return ", ".join(f"`{column.name}`" for column in columns)
 
 
 def _table_texts() -> Mapping[str, str]:

@@ -6,7 +6,9 @@ import argparse
 import ast
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from tests.docs.pages import PAGES, ROOT, blocks, name_of
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(#[^)]*)?\)")
 NAMED_TEST = re.compile(r"\b(tests/[\w/]+\.py)::(\w+)")
-NAMED_PATH = re.compile(r"`((?:src|tests|scripts|examples|docs)/[\w./]+)")
+NAMED_PATH = re.compile(r"`((?:src|tests|scripts|examples|docs)/[\w./-]+)")
 NAMED_MODULE = re.compile(r"`(paykit(?:\.\w+)+)[`(]")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -58,7 +60,7 @@ def test_every_module_and_name_of_paykit_exists(page: Path) -> None:
 def _has(module: list[str], names: list[str]) -> bool:
     """Whether `module` exists and has `names`, as attributes of one another."""
     try:
-        found = __import__(".".join(module), fromlist=["_"])
+        found: Any = import_module(".".join(module))
     except ModuleNotFoundError:
         return False
     for name in names:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
-from paykit import Money, PaymentService, UsageError
+from paykit import Money, PaymentService, UsageError, create_all
 from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
-from tests.databases import Database
+from tests.databases import PostgresServer
 
 
 @pytest.mark.parametrize("where", ["engine", "option"])
-def test_an_engine_in_autocommit_is_refused(installed: Database, where: str) -> None:
-    if installed.kind == "sqlite":
-        pytest.skip("every phase begins with BEGIN IMMEDIATE there")
-    engine = create_engine(installed.url)
+def test_an_engine_in_autocommit_is_refused(postgres: PostgresServer, where: str) -> None:
+    database = postgres.create()
+    create_all(create_engine(database.url, poolclass=NullPool))
     if where == "engine":
-        engine = create_engine(installed.url, isolation_level="AUTOCOMMIT")
+        engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
     else:
-        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        plain = create_engine(database.url)
+        engine = plain.execution_options(isolation_level="AUTOCOMMIT")
     service = PaymentService(engine, psp=SimulatedPsp(SimulatedProvider()))
-    with pytest.raises(UsageError, match="AUTOCOMMIT"):
-        service.create_payment(amount=Money(1000, "eur"), idempotency_key="k")
-    engine.dispose()
+    try:
+        with pytest.raises(UsageError, match="AUTOCOMMIT"):
+            service.create_payment(amount=Money(1000, "eur"), idempotency_key="k")
+    finally:
+        engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ class Processes:
         self._helper = subprocess.Popen(
             [sys.executable, "-m", "tests.sweep.child"],
             cwd=_ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},  # same paykit
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

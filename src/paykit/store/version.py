@@ -70,7 +70,11 @@ class SchemaGuard:
 
 def _refuse_autocommit(connection: Connection) -> None:
     """A phase must be atomic: half of it may never be committed."""
-    if connection.get_isolation_level() == "AUTOCOMMIT":
+    driver = connection.connection.dbapi_connection
+    # On SQLite every phase begins with an explicit BEGIN IMMEDIATE.
+    if connection.dialect.name == "sqlite" or driver is None:
+        return
+    if connection.dialect.detect_autocommit_setting(driver):
         raise UsageError(
             "paykit needs transactions, and this engine commits every statement: "
             "give it an engine without isolation_level='AUTOCOMMIT'"
