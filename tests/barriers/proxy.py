@@ -1,12 +1,13 @@
-"""A proxy before PostgreSQL that loses a COMMIT, or the reply to it."""
+"""A proxy before PostgreSQL that loses a COMMIT, or the reply to it, or is late."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from socketserver import BaseRequestHandler, ThreadingTCPServer
+from time import monotonic, sleep
 from typing import Final, Literal
 
 from sqlalchemy import URL, make_url
@@ -16,7 +17,10 @@ from tests.databases import Database
 
 __all__ = ["Lost", "Proxy", "proxied"]
 
-Lost = Literal["request", "reply"]
+Lost = Literal["request", "reply", "way"]
+
+_PATIENCE_SECONDS: Final = 20.0
+_AWAITED_WITHIN_SECONDS: Final = 5.0
 
 _COMMIT: Final = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 """The message by which psycopg commits (PostgreSQL's protocol, simple query)."""
@@ -30,8 +34,12 @@ class Proxy(ThreadingTCPServer):
     Forwards connections to the server of `target`; cuts one at the `number`-th COMMIT.
 
     With the ``request`` lost, the server never hears of it and rolls back. With the
-    ``reply`` lost, the server has committed and the client does not know.
+    ``reply`` lost, the server has committed and the client does not know. With the
+    ``way`` lost, the client is gone first, and the COMMIT arrives when its next try
+    waits for a lock, as `is_awaited` tells.
     """
+
+    is_awaited: Callable[[], bool]
 
     allow_reuse_address = True
     daemon_threads = False
@@ -60,6 +68,12 @@ class Proxy(ThreadingTCPServer):
         with self.guard:
             self.number, self.lost, self.commits, self.cut = number, lost, 0, 0
 
+    def wait_until_awaited(self) -> None:
+        """Return when somebody waits for the transaction, or when nobody will."""
+        last = monotonic() + _AWAITED_WITHIN_SECONDS
+        while not self.is_awaited() and monotonic() < last:
+            sleep(0.01)
+
     def is_lost(self) -> bool:
         """Count a COMMIT; whether it is the one."""
         with self.guard:
@@ -75,8 +89,8 @@ class _Connection(BaseRequestHandler):
     def handle(self) -> None:
         """Forward in both directions until either side hangs up."""
         with self.server.connect() as upstream:
+            self.closing, self.committed = False, threading.Event()
             back = threading.Thread(target=self._replies, args=(upstream,))
-            self.closing = False
             back.start()
             try:
                 self._requests(upstream)
@@ -87,10 +101,18 @@ class _Connection(BaseRequestHandler):
     def _requests(self, upstream: socket.socket) -> None:
         while data := _received(self.request):
             if data.endswith(_COMMIT) and self.server.is_lost():
-                if self.server.lost == "request":
-                    return _hang_up(self.request)
-                self.closing = True
+                return self._lose(data, upstream)
             upstream.sendall(data)
+
+    def _lose(self, commit: bytes, upstream: socket.socket) -> None:
+        self.closing = True
+        if self.server.lost != "reply":
+            _hang_up(self.request)
+        if self.server.lost == "way":
+            self.server.wait_until_awaited()
+        if self.server.lost != "request":
+            upstream.sendall(commit)
+            self.committed.wait(_PATIENCE_SECONDS)
 
     def _replies(self, upstream: socket.socket) -> None:
         heard = b""
@@ -100,7 +122,8 @@ class _Connection(BaseRequestHandler):
                 continue
             heard += data
             if _COMMITTED in heard:  # it is done; nobody will ever hear of it
-                return _hang_up(self.request)
+                self.committed.set()
+                break
         _hang_up(self.request)
 
 

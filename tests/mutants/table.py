@@ -174,7 +174,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a payer is charged after having left",
         (
             "engine/stand.py",
-            "    if row.execute_before is not None and _bound(op, point):",
+            "    if ctx.execute_before is not None and _bound(op, point):",
             "    if False:",
         ),
         (

@@ -100,7 +100,13 @@ class Engine:
         """Claim the key and run the first phase, or find out where it stands."""
         psp = self.env.psps.for_merchant(merchant)
         id_ = operation_id(self.env.installation, merchant, op.name, key)
-        ctx = Context(operation_id=id_, merchant=merchant, binding=binding_of(psp))
+        within = op.execute_within
+        ctx = Context(
+            operation_id=id_,
+            merchant=merchant,
+            binding=binding_of(psp),
+            execute_before=None if within is None else tx.now + within,
+        )
         row = stand.new_operation(tx, op, ctx, command, key, lease)
         if operations.open_operation(tx, row):
             work.put(tx, "operation", id_, delay=self.env.policy.lease, lease=lease)
@@ -139,6 +145,9 @@ class Engine:
         tx: Tx,
     ) -> stand.Where[R] | None:
         """Keep every answer, and advance if the lease still holds; None if not."""
+        # Before anything is read: our own COMMIT may still be on its way, and the
+        # fence waits for it.
+        holds = self._holds(tx, at)
         row = operations.by_id(tx, at.operation_id)
         if row is None:
             raise LookupError(f"operation {at.operation_id} has been deleted")
@@ -147,11 +156,17 @@ class Engine:
             return stand.where(tx, self.env, op, row, at.lease, held=True)
         for one in heard:
             operations.store_answer(tx, at.attempt.id, one)
-        try:
-            work.fence(tx, "operation", row.id, at.lease, self.env.policy.lease)
-        except LeaseLost:
+        if not holds:
             return None
         return self._advance(tx, op, at, row, answer, phase_id)
+
+    def _holds(self, tx: Tx, at: Standing[R]) -> bool:
+        lease = self.env.policy.lease
+        try:
+            work.fence(tx, "operation", at.operation_id, at.lease, lease)
+        except LeaseLost:
+            return False
+        return True
 
     def _advance(
         self,
@@ -163,9 +178,7 @@ class Engine:
         phase_id: UUID,
     ) -> stand.Where[R]:
         leg = op.leg(at.point)
-        ctx = Context(
-            operation_id=row.id, merchant=row.merchant_id, binding=row.binding
-        )
+        ctx = stand.context_of(row)
         if not is_definite(answer):
             # Somebody who lost the lease may have heard it (DESIGN law 2).
             answer = stand.heard_by_anyone(tx, at.attempt) or answer

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -44,6 +44,8 @@ class Context:
     operation_id: str
     merchant: str
     binding: str
+    execute_before: datetime | None = None
+    """Until when the PSP may be asked to act, if somebody is waiting for it."""
 
 
 @dataclass(frozen=True, slots=True)

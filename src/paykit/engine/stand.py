@@ -38,6 +38,7 @@ __all__ = [
     "Waiting",
     "Where",
     "advance",
+    "context_of",
     "heard_by_anyone",
     "new_operation",
     "wait",
@@ -113,7 +114,6 @@ def new_operation(
     phase_id: UUID,
 ) -> dict[str, object]:
     """Return the row of an operation that begins now."""
-    within = op.execute_within
     return {
         "id": ctx.operation_id,
         "merchant_id": ctx.merchant,
@@ -125,7 +125,7 @@ def new_operation(
         "payment_id": getattr(command, "payment_id", None),
         "status": "open",
         "phase_id": phase_id,
-        "execute_before": None if within is None else tx.now + within,
+        "execute_before": ctx.execute_before,
         "created_at": tx.now,
     }
 
@@ -167,6 +167,16 @@ def advance(
     return _ended(ctx, step.result, None)
 
 
+def context_of(row: OperationRow) -> Context:
+    """Return who runs the operation in `row`."""
+    return Context(
+        operation_id=row.id,
+        merchant=row.merchant_id,
+        binding=row.binding,
+        execute_before=row.execute_before,
+    )
+
+
 def _ended(ctx: Context, result: R | None, error: PaykitError | None) -> Ended[R]:
     return Ended(
         operation_id=ctx.operation_id, binding=ctx.binding, result=result, error=error
@@ -186,7 +196,7 @@ def where(
 
     With `held` the lease is ours already. Raises `InProgress` if it is another's.
     """
-    ctx = Context(operation_id=row.id, merchant=row.merchant_id, binding=row.binding)
+    ctx = context_of(row)
     if row.status == "done":
         return _ended(ctx, op.gives.model_validate(row.result), None)
     if row.status == "failed":
@@ -235,11 +245,9 @@ def _at(
         answer, maybe_executed = None, False
     else:
         answer, maybe_executed = _heard_before(tx, attempt)
-    row = operations.by_id(tx, ctx.operation_id)
-    assert row is not None
     until = attempt.write_deadline
-    if row.execute_before is not None and _bound(op, point):
-        until = min(until, row.execute_before)
+    if ctx.execute_before is not None and _bound(op, point):
+        until = min(until, ctx.execute_before)
     return Standing(
         operation_id=ctx.operation_id,
         lease=lease,

@@ -81,7 +81,7 @@ _RECORDED = RecoveryPoint("payment_recorded", _Recorded)
 
 def _start(tx: Tx, ctx: Context, command: CreatePayment) -> Step[PaymentView]:
     payment_id = derived_id("pay", ctx.operation_id)
-    _insert(tx, ctx, command, payment_id)
+    row = _insert(tx, ctx, command, payment_id)
     if command.reference is not None:
         payments.hold_reference(
             tx,
@@ -89,10 +89,13 @@ def _start(tx: Tx, ctx: Context, command: CreatePayment) -> Step[PaymentView]:
             reference=command.reference,
             payment_id=payment_id,
         )
-    row = payments.load(tx, payment_id, merchant=ctx.merchant, lock=True)
     if row.state is PaymentState.CREATING:
         payments.claim_command(
-            tx, payment_id, PaymentEvent.START_CREATE, ctx.operation_id
+            tx,
+            payment_id,
+            PaymentEvent.START_CREATE,
+            ctx.operation_id,
+            holder=payments.claimed_by(tx, payment_id),
         )
     return _RECORDED.knowing(
         _Recorded(
@@ -105,33 +108,30 @@ def _start(tx: Tx, ctx: Context, command: CreatePayment) -> Step[PaymentView]:
     )
 
 
-def _insert(tx: Tx, ctx: Context, command: CreatePayment, payment_id: str) -> None:
-    inserted = payments.insert_payment(
-        tx,
-        {
-            "id": payment_id,
-            "merchant_id": ctx.merchant,
-            "operation_id": ctx.operation_id,
-            "reference": command.reference,
-            "binding": ctx.binding,
-            "state": PAYMENT.initial.value,
-            "currency": command.currency,
-            "capture": command.capture,
-            "amount": command.amount,
-            "description": command.description,
-            "metadata": command.metadata,
-            "created_at": tx.now,
-            "updated_at": tx.now,
-        },
+def _insert(
+    tx: Tx, ctx: Context, command: CreatePayment, payment_id: str
+) -> payments.PaymentRow:
+    created = NewEvent(
+        type="payment.created",
+        to_state=PAYMENT.initial.value,
+        data={"amount": command.amount, "currency": command.currency},
     )
-    if inserted:
-        row = payments.load(tx, payment_id, merchant=None, lock=False)
-        created = NewEvent(
-            type="payment.created",
-            to_state=row.state.value,
-            data={"amount": row.amount, "currency": row.currency},
-        )
-        payments.save(tx, row, {}, cause=ctx.operation_id, happened=[created])
+    row = payments.PaymentRow(
+        id=payment_id,
+        merchant_id=ctx.merchant,
+        operation_id=ctx.operation_id,
+        reference=command.reference,
+        binding=ctx.binding,
+        state=PAYMENT.initial,
+        currency=command.currency,
+        capture=command.capture,
+        amount=command.amount,
+        description=command.description,
+        metadata=command.metadata,
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+    return payments.insert_payment(tx, row, cause=ctx.operation_id, happened=[created])
 
 
 def _ask(at: _Recorded) -> psp.CreatePayment:

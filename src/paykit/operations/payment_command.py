@@ -45,7 +45,12 @@ def claim_payment(
     if holder is None or holder[0] != ctx.operation_id:
         fire(PAYMENT, row.state, command)
         payments.claim_command(
-            tx, row.id, command, ctx.operation_id, supersedes=supersedes
+            tx,
+            row.id,
+            command,
+            ctx.operation_id,
+            holder=holder,
+            supersedes=supersedes,
         )
     return row
 

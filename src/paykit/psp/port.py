@@ -75,7 +75,11 @@ class AnyPsp(Protocol):
         ...
 
     def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
-        """Return `request` as it will be sent. Pure: equal input, equal output."""
+        """
+        Return `request` as it will be sent. Pure: equal input, equal output.
+
+        Raises `UsageError` for a write without a key; a key for a read is left out.
+        """
         ...
 
     def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, /) -> None:

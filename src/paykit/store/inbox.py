@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from paykit.store.payments import insert_or_ignore
 from paykit.store.schema.messages import inbox
 from paykit.store.tx import Tx
 
@@ -37,6 +37,11 @@ _COLUMNS = ("id", "binding", "event_id", "event_type", "account", "body")
 _VALUES: dict[str, BindParameter[Any]] = {
     name: bindparam(name) for name in (*_COLUMNS, "status", "received_at")
 }
+_RECEIVE = {
+    True: postgresql.insert(inbox).values(_VALUES).on_conflict_do_nothing(),
+    False: sqlite.insert(inbox).values(_VALUES).on_conflict_do_nothing(),
+}
+"""Built once: building a statement costs more than running it."""
 
 
 def receive(
@@ -59,8 +64,8 @@ def receive(
         "status": "received",
         "received_at": tx.now,
     }
-    statement = insert_or_ignore(tx, inbox).values(_VALUES)
-    return tx.connection.execute(statement, row).rowcount == 1
+    insert = _RECEIVE[tx.connection.dialect.name == "postgresql"]
+    return tx.connection.execute(insert, row).rowcount == 1
 
 
 def load(tx: Tx, inbox_id: str) -> InboxRow:

@@ -115,7 +115,7 @@ def by_id(tx: Tx, operation_id: str) -> OperationRow | None:
 
 
 def name_of(tx: Tx, operation_id: str) -> str | None:
-    """Return the name of one operation, without locking it; None if there is none."""
+    """Return the name of one operation; None if there is none."""
     statement = select(operation.c.name).where(operation.c.id == operation_id)
     name: str | None = tx.connection.scalar(statement)
     return name

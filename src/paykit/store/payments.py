@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, cast
 
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -46,28 +47,28 @@ class PaymentRow:
     id: str
     merchant_id: str
     operation_id: str
-    reference: str | None
     binding: str
-    psp_reference: str | None
-    charge_reference: str | None
     state: PaymentState
     currency: str
     capture: str
     amount: int
-    refund_reserved: int
-    capturable: int
-    captured: int
-    refunded: int
-    refunded_external: int
-    capture_before: datetime | None
-    next_action: dict[str, str | None] | None
-    decline: dict[str, str | None] | None
-    description: str | None
     metadata: dict[str, str]
-    version: int
-    event_sequence: int
     created_at: datetime
     updated_at: datetime
+    reference: str | None = None
+    description: str | None = None
+    psp_reference: str | None = None
+    charge_reference: str | None = None
+    refund_reserved: int = 0
+    capturable: int = 0
+    captured: int = 0
+    refunded: int = 0
+    refunded_external: int = 0
+    capture_before: datetime | None = None
+    next_action: dict[str, str | None] | None = None
+    decline: dict[str, str | None] | None = None
+    version: int = 1
+    event_sequence: int = 0
 
     @property
     def refundable(self) -> int:
@@ -77,6 +78,7 @@ class PaymentRow:
 
 _load = select(payment).where(payment.c.id == bindparam("payment_id"))
 _lock = _load.with_for_update()
+_insert = insert(payment)
 _claim_of = select(claim.c.operation_id, claim.c.command).where(
     claim.c.thing_id == bindparam("payment_id")
 )
@@ -140,12 +142,32 @@ def find(
     return _row(found)
 
 
-def insert_payment(tx: Tx, values: Mapping[str, object]) -> bool:
-    """Insert a payment in its first state; False if it is there already."""
-    exists = tx.connection.execute(_load, {"payment_id": values["id"]}).one_or_none()
-    if exists is None:
-        tx.connection.execute(insert(payment), dict(values))
-    return exists is None
+def insert_payment(
+    tx: Tx, row: PaymentRow, *, cause: str, happened: Sequence[NewEvent]
+) -> PaymentRow:
+    """Insert a payment and log what `happened`; return the one there is, locked."""
+    found = tx.connection.execute(_lock, {"payment_id": row.id}).one_or_none()
+    if found is not None:
+        return _row(found)
+    row = replace(row, event_sequence=len(happened))
+    # Not asdict: the parts of a row are flat, and it would copy them.
+    values = {column.name: getattr(row, column.name) for column in payment.columns}
+    tx.connection.execute(_insert, {**values, "state": row.state.value})
+    _log(tx, row, 1, cause, happened)
+    return row
+
+
+def _log(
+    tx: Tx, row: PaymentRow, first: int, cause: str, happened: Sequence[NewEvent]
+) -> None:
+    events.append(
+        tx,
+        payment_id=row.id,
+        merchant_id=row.merchant_id,
+        first_sequence=first,
+        cause=cause,
+        events=happened,
+    )
 
 
 def save(
@@ -177,15 +199,11 @@ def save(
     )
     if tx.connection.execute(statement).rowcount != 1:
         raise InProgress(f"payment {row.id} was changed meanwhile; repeat the call")
-    events.append(
-        tx,
-        payment_id=row.id,
-        merchant_id=row.merchant_id,
-        first_sequence=row.event_sequence + 1,
-        cause=cause,
-        events=happened,
+    _log(tx, row, row.event_sequence + 1, cause, happened)
+    after = cast("dict[str, Any]", values)
+    return replace(
+        row, **{**after, "state": PaymentState(after.get("state", row.state))}
     )
-    return load(tx, row.id, merchant=None, lock=False)
 
 
 def reserve_refund(tx: Tx, row: PaymentRow, amount: Money) -> PaymentRow:
@@ -252,15 +270,17 @@ def claim_command(
     command: PaymentEvent,
     operation_id: str,
     *,
+    holder: tuple[str, PaymentEvent] | None,
     supersedes: frozenset[PaymentEvent] = frozenset(),
 ) -> None:
     """
     Claim the payment for `command`, or raise `InProgress`.
 
+    `holder` is what `claimed_by` says of it.
+
     A command may supersede the claim of another one, whose answer is then still
     recorded but ends only its own operation. The payment's row must be locked.
     """
-    holder = claimed_by(tx, payment_id)
     if holder is None:
         values = {"thing_id": payment_id, "command": command.value}
         values |= {"operation_id": operation_id}

@@ -21,8 +21,7 @@ class Tx:
 
     A phase sees the database through it and nothing else: no network, no clock and no
     chance of its own. It never commits; the driver does. Whoever needs several locks
-    takes them in this order: operation, its work, payment, refund, claim, ledger; and
-    whoever claims work that is due holds no other lock.
+    takes them in this order: work, operation, payment, refund, claim, ledger.
     """
 
     connection: Connection

@@ -36,7 +36,6 @@ def _claim(engine: Engine, tx: Tx) -> tuple[Claimed, str] | None:
     claimed = work.claim_next(tx, "operation", lease_for=engine.env.policy.lease)
     if claimed is None:
         return None
-    # Not locked: a caller locks the operation first and its work second.
     name = operations.name_of(tx, claimed.id)
     if name is None:
         work.finish(tx, "operation", claimed.id, claimed.lease)

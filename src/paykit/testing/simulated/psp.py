@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from paykit.errors import UsageError
 from paykit.psp import (
     Answer,
     Call,
@@ -70,9 +71,11 @@ class _Simulated:
         return Capabilities()
 
     def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
-        """Return `request` as canonical JSON text."""
+        """Return `request` as JSON text; `UsageError` for a write without a key."""
         return Call(
-            verb=request.verb, parameters=ask(request), idempotency_key=idempotency_key
+            verb=request.verb,
+            parameters=ask(request),
+            idempotency_key=_checked_key(request.verb, idempotency_key),
         )
 
     def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, /) -> None:
@@ -167,7 +170,7 @@ def _talk(call: Call, account: str) -> _Talk:
         verb=call.verb,
         target=asked["target"],
         params=asked["params"],
-        key=call.idempotency_key,
+        key=_checked_key(call.verb, call.idempotency_key),
         account=account,
     )
     reader = _READERS[call.verb]
@@ -175,6 +178,15 @@ def _talk(call: Call, account: str) -> _Talk:
         return (yield from _look_for(request, asked["wanted"], reader))
     reply = yield request
     return hear(reply, reader, write=call.verb in WRITES)
+
+
+def _checked_key(verb: str, key: str | None) -> str | None:
+    """Return the key to send: every write has one, a read has none."""
+    if verb not in WRITES:
+        return None
+    if not key:
+        raise UsageError(f"{verb} needs an idempotency key")
+    return key
 
 
 def _look_for(

@@ -1,0 +1,112 @@
+"""What the conformance suite is told about the provider that both adapters ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from paykit.clock import World
+from paykit.psp import AsyncPsp, Psp
+from paykit.testing.conformance import PspConformance, SignedWebhook
+from paykit.testing.simulated import Fault, SimulatedProvider, SimulatedPsp
+from paykit.testing.stripe_server import StripeServer
+from tests.testing.worlds import StillWorld
+
+__all__ = ["LOST", "OverHttp", "Simulated", "signed_webhook"]
+
+LOST = (Fault.LOSE_ANSWER, Fault.HANG, Fault.TRUNCATED)
+"""The ways of an answer to get lost after the request was executed."""
+
+
+def signed_webhook(kind: str) -> SignedWebhook:
+    """Return a webhook of the simulated provider, whose type begins with `kind`."""
+    sim = SimulatedProvider(StillWorld())
+    _pay_and_refund(sim)
+    event = next(event for event in sim.events() if event.type.startswith(kind))
+    body, headers = sim.webhook(event)
+    return SignedWebhook(body=body, headers=headers, signed_at=sim.world.now())
+
+
+def _pay_and_refund(sim: SimulatedProvider) -> None:
+    payment = sim.call(
+        "create_payment",
+        amount=1000,
+        currency="usd",
+        payment_method="pm_card_visa",
+        automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
+    )
+    sim.call("confirm_payment", str(payment["id"]))
+    sim.call("create_refund", payment_intent=payment["id"], amount=400)
+
+
+class _Stripelike(PspConformance):
+    """Stripe's test payment methods, and where its JSON has open words."""
+
+    good_method = "pm_card_visa"
+    declined_method = "pm_card_chargeDeclinedInsufficientFunds"
+    challenged_method = "pm_card_threeDSecure2Required"
+    open_words = (("type",), ("data", "object", "object"), ("data", "object", "status"))
+
+    @pytest.fixture
+    @override
+    def world(self) -> World:
+        return StillWorld()
+
+    @pytest.fixture(params=["payment_intent.succeeded", "charge.refunded", "refund."])
+    @override
+    def webhook(self, request: pytest.FixtureRequest) -> SignedWebhook:
+        return signed_webhook(request.param)
+
+    @pytest.fixture(params=LOST)
+    @override
+    def lose_answer(
+        self, request: pytest.FixtureRequest, sim: SimulatedProvider
+    ) -> Callable[[str], None]:
+        fault: Fault = request.param
+        return lambda verb: sim.faults.add(fault, verb=verb)
+
+
+class Simulated(_Stripelike):
+    """The provider in memory; by default with its own blocking adapter."""
+
+    @pytest.fixture
+    def sim(self, world: World) -> SimulatedProvider:
+        return SimulatedProvider(world)
+
+    @pytest.fixture
+    @override
+    def psp(self, sim: SimulatedProvider) -> Psp | AsyncPsp:
+        return SimulatedPsp(sim)
+
+    @pytest.fixture
+    @override
+    def restarted_psp(self, sim: SimulatedProvider) -> Any:
+        return SimulatedPsp(sim)
+
+    @pytest.fixture
+    @override
+    def refuse_connections(self, sim: SimulatedProvider) -> Callable[[], None]:
+        return lambda: sim.faults.add(Fault.LOSE_REQUEST_UNSENT, times=None)
+
+
+class OverHttp(_Stripelike):
+    """The provider behind a real socket, which serves all tests of a module."""
+
+    @pytest.fixture
+    def sim(self, server: StripeServer) -> Iterator[SimulatedProvider]:
+        yield server.sim
+        server.sim.faults.clear()
+
+    @pytest.fixture
+    @override
+    def world(self, sim: SimulatedProvider) -> World:
+        return sim.world
+
+    @pytest.fixture
+    @override
+    def refuse_connections(self, server: StripeServer) -> Iterator[Callable[[], None]]:
+        yield server.stop
+        server.start()

@@ -1,0 +1,528 @@
+"""
+The conformance suite on adapters that each break one promise.
+
+Not collected by itself: `test_planted_faults.py` runs it and looks at what fails.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import ClassVar, Final
+
+import pytest
+from typing_extensions import override
+
+from paykit.psp import (
+    ActionRequired,
+    Answer,
+    Call,
+    Capabilities,
+    Conflict,
+    CreatePayment,
+    Decline,
+    Declined,
+    NotSent,
+    PaymentSnapshot,
+    PaymentStatus,
+    Psp,
+    PspEvent,
+    RefundSnapshot,
+    Rejected,
+    Request,
+    SignatureInvalid,
+    Succeeded,
+    Unknown,
+    WebhookEnvelope,
+)
+from paykit.testing.conformance import SignedWebhook
+from paykit.testing.simulated import Fault, SimulatedProvider, SimulatedPsp
+from tests.conformance import adapters
+
+__all__ = ["PLANTED", "TestBroken"]
+
+
+class _Broken(SimulatedPsp):
+    """An adapter with a fault; a number that is never the same twice helps it."""
+
+    def __init__(self, sim: SimulatedProvider) -> None:
+        super().__init__(sim)
+        self.numbers = count(1)
+
+
+# -- what is prepared ------------------------------------------------------------------
+
+
+class InventsKeys(_Broken):
+    """Sends a write without a key under a random one, as an SDK may do."""
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        return super().prepare(request, idempotency_key or self._invented())
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        key = call.idempotency_key or self._invented()
+        return super().send(replace(call, idempotency_key=key))
+
+    def _invented(self) -> str:
+        return f"invented-{next(self.numbers)}"
+
+
+class KeepsKeysOfReads(_Broken):
+    """Gives reads a key and leaves it out of writes."""
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        call = super().prepare(request, idempotency_key)
+        key = "a-key" if call.idempotency_key is None else "another-key"
+        return replace(call, verb=f"{call.verb}s", idempotency_key=key)
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        return super().send(replace(call, verb=call.verb.removesuffix("s")))
+
+
+class StampsCalls(_Broken):
+    """Is not pure: writes a running number into every call."""
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        call = super().prepare(request, idempotency_key)
+        stamped = {**json.loads(call.parameters), "stamp": next(self.numbers)}
+        return replace(call, parameters=json.dumps(stamped))
+
+
+class WritesMetadataAsItComes(_Broken):
+    """Is pure, but equal dictionaries come out in their own order."""
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        call = super().prepare(request, idempotency_key)
+        order = json.dumps(getattr(request, "metadata", None))
+        return replace(call, parameters=f'{call.parameters[:-1]}, "order": {order}}}')
+
+
+class TakesItsRequestApart(_Broken):
+    """Changes the request that it was given."""
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        call = super().prepare(request, idempotency_key)
+        if isinstance(request, CreatePayment):
+            request.metadata["prepared"] = "yes"
+        return call
+
+
+class KeepsCallsInMemory(_Broken):
+    """Stores a number and keeps the parameters to itself."""
+
+    def __init__(self, sim: SimulatedProvider) -> None:
+        super().__init__(sim)
+        self._texts: list[str] = []
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        call = super().prepare(request, idempotency_key)
+        if call.parameters not in self._texts:
+            self._texts.append(call.parameters)
+        return replace(call, parameters=str(self._texts.index(call.parameters)))
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        return super().send(replace(call, parameters=self._texts[int(call.parameters)]))
+
+
+class ChangesItsName(_Broken):
+    """Names itself anew every time, so that nothing is found again."""
+
+    @property
+    @override
+    def provider(self) -> str:
+        return f"provider-{next(self.numbers)}"
+
+
+class ForgetsKeysSoon(_Broken):
+    """Its provider remembers keys for a minute."""
+
+    @property
+    @override
+    def capabilities(self) -> Capabilities:
+        return Capabilities(key_retention=timedelta(minutes=1))
+
+
+# -- what is sent ----------------------------------------------------------------------
+
+
+class ActsTwice(_Broken):
+    """Sends every repetition under a key of its own."""
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        key = call.idempotency_key
+        fresh = None if key is None else f"{key}-{next(self.numbers)}"
+        return super().send(replace(call, idempotency_key=fresh))
+
+
+class _Misdirected(_Broken):
+    """Sends other parameters than were prepared."""
+
+    changes: ClassVar[Mapping[str, Mapping[str, object]]]
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        asked = json.loads(call.parameters)
+        for name, value in self.changes.get(call.verb, {}).items():
+            asked["params"].pop(name, None)
+            if value is not None:
+                asked["params"][name] = value
+        return super().send(replace(call, parameters=json.dumps(asked)))
+
+
+class CapturesEverything(_Misdirected):
+    """Forgets the amount of a capture."""
+
+    changes = {"capture_payment": {"amount_to_capture": None}}
+
+
+class CapturesAtOnce(_Misdirected):
+    """Takes the money when it is to be held."""
+
+    changes = {"create_payment": {"capture_method": "automatic"}}
+
+
+class RefundsWhatIsLeft(_Misdirected):
+    """Forgets the amount of a refund."""
+
+    changes = {"create_refund": {"amount": None}}
+
+
+class ChargesAtOnce(_Misdirected):
+    """Confirms what is only to be created."""
+
+    changes = {"create_payment": {"confirm": True, "payment_method": "pm_card_visa"}}
+
+
+class ForgetsMetadata(_Misdirected):
+    """Nothing can be found by our ids any more."""
+
+    changes = {
+        "create_payment": {"metadata": None},
+        "create_refund": {"metadata": None},
+    }
+
+
+# -- what is heard ---------------------------------------------------------------------
+
+Hearing = Callable[[Answer, Call], Answer]
+
+
+def _hearing(hear: Hearing) -> Callable[[SimulatedProvider], SimulatedPsp]:
+    """Return an adapter that takes every answer for what `hear` makes of it."""
+
+    class Mishears(_Broken):
+        @override
+        def send(self, call: Call, /) -> Answer:
+            return hear(super().send(call), call)
+
+    return Mishears
+
+
+def timeout_is_a_decline(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Unknown):
+        return Declined(decline=Decline(code="timeout"))
+    return answer
+
+
+def lost_is_not_sent(answer: Answer, _: Call) -> Answer:
+    return NotSent(reason="lost") if isinstance(answer, Unknown) else answer
+
+
+def not_sent_is_unknown(answer: Answer, _: Call) -> Answer:
+    return Unknown(reason="refused") if isinstance(answer, NotSent) else answer
+
+
+def conflict_is_unknown(answer: Answer, _: Call) -> Answer:
+    return Unknown(reason="conflict") if isinstance(answer, Conflict) else answer
+
+
+def rejected_is_unknown(answer: Answer, _: Call) -> Answer:
+    return Unknown(reason="rejected") if isinstance(answer, Rejected) else answer
+
+
+def reused_key_is_success(answer: Answer, _: Call) -> Answer:
+    reused = isinstance(answer, Rejected) and answer.code == "idempotency_error"
+    return Succeeded(snapshot=None) if reused else answer
+
+
+def decline_is_raised(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Declined):
+        raise RuntimeError(answer.decline.code)
+    return answer
+
+
+def challenge_is_success(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, ActionRequired):
+        return Succeeded(snapshot=answer.snapshot)
+    return answer
+
+
+def absent_is_rejected(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Succeeded) and answer.snapshot is None:
+        return Rejected(code="not_found", message="")
+    return answer
+
+
+def finds_nothing(answer: Answer, call: Call) -> Answer:
+    return Succeeded(snapshot=None) if call.verb.startswith("find_") else answer
+
+
+def fees_are_taken_off(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Succeeded) and isinstance(answer.snapshot, tuple):
+        net = tuple(replace(m, amount=m.amount - 30) for m in answer.snapshot)
+        return replace(answer, snapshot=net)
+    return answer
+
+
+def holds_are_movements(answer: Answer, call: Call) -> Answer:
+    if isinstance(answer, Succeeded) and answer.snapshot == ():
+        return Unknown(reason=f"{call.verb}: nothing there")
+    return answer
+
+
+def refunds_lower_the_capture(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Succeeded) and isinstance(answer.snapshot, PaymentSnapshot):
+        seen, charge = answer.snapshot, answer.snapshot.charge
+        left = seen.captured - (charge.refunded if charge else 0)
+        return replace(answer, snapshot=replace(seen, captured=left))
+    return answer
+
+
+def charges_are_left_out(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Succeeded) and isinstance(answer.snapshot, PaymentSnapshot):
+        return replace(answer, snapshot=replace(answer.snapshot, charge=None))
+    return answer
+
+
+def refunds_belong_to_nobody(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Succeeded) and isinstance(answer.snapshot, RefundSnapshot):
+        seen = replace(answer.snapshot, payment=None, charge=None)
+        return replace(answer, snapshot=seen)
+    return answer
+
+
+def cancellations_hold_on(answer: Answer, call: Call) -> Answer:
+    succeeded = isinstance(answer, Succeeded) and call.verb == "cancel_payment"
+    if succeeded and isinstance(answer.snapshot, PaymentSnapshot):
+        seen = replace(answer.snapshot, status=PaymentStatus.AUTHORIZED)
+        return replace(answer, snapshot=seen)
+    return answer
+
+
+def declines_are_final(answer: Answer, call: Call) -> Answer:
+    snapshot = answer.snapshot if isinstance(answer, Succeeded) else None
+    if isinstance(snapshot, PaymentSnapshot) and snapshot.decline is not None:
+        ended = replace(snapshot, status=PaymentStatus.CANCELED)
+        return Succeeded(snapshot=ended)
+    return answer
+
+
+MISHEARD: Final[tuple[Hearing, ...]] = (
+    timeout_is_a_decline,
+    lost_is_not_sent,
+    not_sent_is_unknown,
+    conflict_is_unknown,
+    rejected_is_unknown,
+    reused_key_is_success,
+    decline_is_raised,
+    challenge_is_success,
+    absent_is_rejected,
+    finds_nothing,
+    fees_are_taken_off,
+    holds_are_movements,
+    refunds_lower_the_capture,
+    charges_are_left_out,
+    refunds_belong_to_nobody,
+    cancellations_hold_on,
+    declines_are_final,
+)
+
+
+class ReadsDiffer(_Broken):
+    """Tells its own time of reading as the payment's."""
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        answer = super().send(call)
+        snapshot = answer.snapshot if isinstance(answer, Succeeded) else None
+        if isinstance(snapshot, PaymentSnapshot):
+            raw = f"{snapshot.raw_status} {next(self.numbers)}"
+            return Succeeded(snapshot=replace(snapshot, raw_status=raw))
+        return answer
+
+
+class CountsDeclines(_Broken):
+    """Tells another reason for the same decline."""
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        answer = super().send(call)
+        if isinstance(answer, Declined):
+            code = f"declined {next(self.numbers)}"
+            return replace(answer, decline=replace(answer.decline, code=code))
+        return answer
+
+
+# -- webhooks --------------------------------------------------------------------------
+
+
+class _Trusting(_Broken):
+    """Checks less of a webhook than it should."""
+
+    @override
+    def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, /) -> None:
+        fields = [field.partition("=") for field in self._header(headers).split(",")]
+        times = [value for name, _, value in fields if name == "t"]
+        expected = self.sign(body, datetime.fromtimestamp(int(times[0]), now.tzinfo))
+        self._compare(headers["stripe-signature"], expected["stripe-signature"])
+
+    def _header(self, headers: Mapping[str, str]) -> str:
+        return headers.get("stripe-signature", "")
+
+    def _compare(self, given: str, expected: str) -> None:
+        if not hmac.compare_digest(given, expected):
+            raise SignatureInvalid("no signature matches")
+
+
+class CrashesOnHeaders(_Trusting):
+    """Raises ``TypeError`` for an umlaut, ``IndexError`` for nothing, and so on."""
+
+
+class TrustsAnyTime(_Trusting):
+    """Never looks at the time, so that a recorded webhook is good for ever."""
+
+    @override
+    def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, /) -> None:
+        try:
+            super().verify(body, headers, now)
+        except Exception:
+            raise SignatureInvalid("not genuine") from None
+
+
+class TrustsAWebhookOnce(_Broken):
+    """Refuses the second delivery of a genuine webhook."""
+
+    @override
+    def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, /) -> None:
+        super().verify(body, headers, now)
+        if next(self.numbers) > 1:
+            raise SignatureInvalid("seen before")
+
+
+class CrashesOnWords(_Broken):
+    """Looks a status up in a table that it takes for complete."""
+
+    @override
+    def read_event(self, body: bytes, /) -> PspEvent:
+        known = {"succeeded": 1, "requires_confirmation": 2, "canceled": 3}
+        known[json.loads(body)["data"]["object"]["status"]]
+        return super().read_event(body)
+
+
+class TakesTheUnknownForPaid(_Broken):
+    """Has a default where it should have none."""
+
+    @override
+    def read_event(self, body: bytes, /) -> PspEvent:
+        event = super().read_event(body)
+        subject = event.subject
+        if isinstance(subject, PaymentSnapshot):
+            paid = replace(subject, status=PaymentStatus.SUCCEEDED)
+            return replace(event, subject=paid)
+        return event
+
+
+class CrashesOnBodies(_Broken):
+    """Trusts that what comes is JSON of the expected shape."""
+
+    @override
+    def read_envelope(self, body: bytes, /) -> WebhookEnvelope:
+        event = json.loads(body)
+        return WebhookEnvelope(event_id=event["id"], event_type=event["type"])
+
+    @override
+    def read_event(self, body: bytes, /) -> PspEvent:
+        event = json.loads(body)["data"]
+        return (
+            super().read_event(body)
+            if event
+            else PspEvent(id="", type="", subject=None)
+        )
+
+
+class LeaksSecrets(_Broken):
+    """Leaves the payer's secret in the event, and calls events after their object."""
+
+    @override
+    def read_event(self, body: bytes, /) -> PspEvent:
+        event = super().read_event(body)
+        subject = event.subject
+        if isinstance(subject, PaymentSnapshot):
+            subject = replace(subject, client_secret="pi_1_secret_2")
+        return replace(event, type="event", subject=subject)
+
+
+# -- the suite on each of them ---------------------------------------------------------
+
+PLANTED: Final[Mapping[str, Callable[[SimulatedProvider], SimulatedPsp]]] = {
+    # Nothing is planted in the first one.
+    "sound": SimulatedPsp,
+    "invents keys": InventsKeys,
+    "keeps keys of reads": KeepsKeysOfReads,
+    "stamps calls": StampsCalls,
+    "writes metadata as it comes": WritesMetadataAsItComes,
+    "takes its request apart": TakesItsRequestApart,
+    "keeps calls in memory": KeepsCallsInMemory,
+    "changes its name": ChangesItsName,
+    "forgets keys soon": ForgetsKeysSoon,
+    "acts twice": ActsTwice,
+    "captures everything": CapturesEverything,
+    "captures at once": CapturesAtOnce,
+    "refunds what is left": RefundsWhatIsLeft,
+    "charges at once": ChargesAtOnce,
+    "forgets metadata": ForgetsMetadata,
+    "reads differ": ReadsDiffer,
+    "counts declines": CountsDeclines,
+    "crashes on headers": CrashesOnHeaders,
+    "trusts any time": TrustsAnyTime,
+    "trusts a webhook once": TrustsAWebhookOnce,
+    "crashes on words": CrashesOnWords,
+    "takes the unknown for paid": TakesTheUnknownForPaid,
+    "crashes on bodies": CrashesOnBodies,
+    "leaks secrets": LeaksSecrets,
+    **{hear.__name__.replace("_", " "): _hearing(hear) for hear in MISHEARD},
+}
+"""The adapters by the name of their fault."""
+
+
+class TestBroken(adapters.Simulated):
+    """The whole suite, once for each fault."""
+
+    @pytest.fixture(params=PLANTED)
+    @override
+    def psp(self, request: pytest.FixtureRequest, sim: SimulatedProvider) -> Psp:
+        return PLANTED[request.param](sim)
+
+    @pytest.fixture
+    @override
+    def webhook(self) -> SignedWebhook:
+        return adapters.signed_webhook("payment_intent.succeeded")
+
+    @pytest.fixture
+    @override
+    def lose_answer(self, sim: SimulatedProvider) -> Callable[[str], None]:
+        return lambda verb: sim.faults.add(Fault.LOSE_ANSWER, verb=verb)
