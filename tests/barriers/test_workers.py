@@ -22,14 +22,9 @@ from paykit import (
     Worker,
     WorkReport,
 )
-from paykit.clock import SYSTEM
-from paykit.engine import Driver, Flow
 from paykit.operations import ConfirmPayment
 from paykit.psp import Answer, Call, PspEvent
-from paykit.store import operations
-from paykit.store.tx import Tx
 from paykit.testing.simulated import SimulatedPsp
-from paykit.workers.resume import resume_next
 from tests.barriers.crowd import Crowd, crowd
 from tests.databases import Database
 from tests.sweep.verdict import Told, bare
@@ -124,33 +119,6 @@ def test_callers_and_workers_of_one_operation_meet_without_a_deadlock(
         servers.settle()
         assert servers.violations() == []
     assert deadlocks(installed) == 0
-
-
-def test_a_worker_claims_work_without_waiting_for_the_caller_of_its_operation(
-    installed: Database,
-) -> None:
-    """Both lock the two rows; in different orders they would end in a deadlock."""
-    with crowd(installed, 1) as servers:
-        _, key = abandoned(servers, "order")
-        hurried = create_engine(
-            installed.url, connect_args={"options": "-c lock_timeout=500"}
-        )
-        (service,) = servers.services
-        worker = Driver.on(hurried, service.engine.env.psps, SYSTEM)
-        with servers.engines[0].begin() as caller:
-            assert operations.by_key(Tx(caller, SYSTEM), "default", key) is not None
-            with pytest.raises(WasClaimed):
-                worker.run(_stop_after_claim(resume_next(service.engine)))
-        hurried.dispose()
-
-
-class WasClaimed(Exception):
-    """The first phase of the flow was committed."""
-
-
-def _stop_after_claim(flow: Flow[str | None]) -> Flow[str | None]:
-    yield next(flow)
-    raise WasClaimed
 
 
 def test_a_caller_suspended_past_its_lease_advances_nothing(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
-from typing import ClassVar, Final
+from typing import Final
 
 import pytest
 from typing_extensions import override
@@ -73,18 +73,26 @@ class InventsKeys(_Broken):
         return f"invented-{next(self.numbers)}"
 
 
-class KeepsKeysOfReads(_Broken):
-    """Gives reads a key and leaves it out of writes."""
+class GivesReadsAKey(_Broken):
+    """Marks a call that only looks as one that may act."""
 
     @override
     def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
         call = super().prepare(request, idempotency_key)
-        key = "a-key" if call.idempotency_key is None else "another-key"
-        return replace(call, verb=f"{call.verb}s", idempotency_key=key)
+        return replace(call, idempotency_key=call.idempotency_key or "a-key")
+
+
+class MisnamesCalls(_Broken):
+    """Has verbs of its own."""
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        call = super().prepare(request, idempotency_key)
+        return replace(call, verb=f"acme/{call.verb}")
 
     @override
     def send(self, call: Call, /) -> Answer:
-        return super().send(replace(call, verb=call.verb.removesuffix("s")))
+        return super().send(replace(call, verb=call.verb.removeprefix("acme/")))
 
 
 class StampsCalls(_Broken):
@@ -168,52 +176,35 @@ class ActsTwice(_Broken):
         return super().send(replace(call, idempotency_key=fresh))
 
 
-class _Misdirected(_Broken):
-    """Sends other parameters than were prepared."""
-
-    changes: ClassVar[Mapping[str, Mapping[str, object]]]
-
-    @override
-    def send(self, call: Call, /) -> Answer:
-        asked = json.loads(call.parameters)
-        for name, value in self.changes.get(call.verb, {}).items():
-            asked["params"].pop(name, None)
-            if value is not None:
-                asked["params"][name] = value
-        return super().send(replace(call, parameters=json.dumps(asked)))
+Changes = Mapping[str, Mapping[str, object]]
 
 
-class CapturesEverything(_Misdirected):
-    """Forgets the amount of a capture."""
+def _sending(changes: Changes) -> Callable[[SimulatedProvider], SimulatedPsp]:
+    """Return an adapter that sends other parameters, by verb; None leaves one out."""
 
-    changes = {"capture_payment": {"amount_to_capture": None}}
+    class Missends(_Broken):
+        @override
+        def send(self, call: Call, /) -> Answer:
+            asked = json.loads(call.parameters)
+            params = {**asked["params"], **changes.get(call.verb, {})}
+            asked["params"] = {k: v for k, v in params.items() if v is not None}
+            return super().send(replace(call, parameters=json.dumps(asked)))
 
-
-class CapturesAtOnce(_Misdirected):
-    """Takes the money when it is to be held."""
-
-    changes = {"create_payment": {"capture_method": "automatic"}}
-
-
-class RefundsWhatIsLeft(_Misdirected):
-    """Forgets the amount of a refund."""
-
-    changes = {"create_refund": {"amount": None}}
+    return Missends
 
 
-class ChargesAtOnce(_Misdirected):
-    """Confirms what is only to be created."""
-
-    changes = {"create_payment": {"confirm": True, "payment_method": "pm_card_visa"}}
-
-
-class ForgetsMetadata(_Misdirected):
-    """Nothing can be found by our ids any more."""
-
-    changes = {
+MISSENT: Final[Mapping[str, Changes]] = {
+    "captures everything": {"capture_payment": {"amount_to_capture": None}},
+    "captures at once": {"create_payment": {"capture_method": "automatic"}},
+    "refunds what is left": {"create_refund": {"amount": None}},
+    "charges at once": {
+        "create_payment": {"confirm": True, "payment_method": "pm_card_visa"}
+    },
+    "forgets metadata": {
         "create_payment": {"metadata": None},
         "create_refund": {"metadata": None},
-    }
+    },
+}
 
 
 # -- what is heard ---------------------------------------------------------------------
@@ -316,10 +307,10 @@ def refunds_belong_to_nobody(answer: Answer, _: Call) -> Answer:
 
 
 def cancellations_hold_on(answer: Answer, call: Call) -> Answer:
-    succeeded = isinstance(answer, Succeeded) and call.verb == "cancel_payment"
-    if succeeded and isinstance(answer.snapshot, PaymentSnapshot):
-        seen = replace(answer.snapshot, status=PaymentStatus.AUTHORIZED)
-        return replace(answer, snapshot=seen)
+    snapshot = answer.snapshot if isinstance(answer, Succeeded) else None
+    if isinstance(snapshot, PaymentSnapshot) and call.verb == "cancel_payment":
+        held = replace(snapshot, status=PaymentStatus.AUTHORIZED)
+        return Succeeded(snapshot=held)
     return answer
 
 
@@ -482,7 +473,8 @@ PLANTED: Final[Mapping[str, Callable[[SimulatedProvider], SimulatedPsp]]] = {
     # Nothing is planted in the first one.
     "sound": SimulatedPsp,
     "invents keys": InventsKeys,
-    "keeps keys of reads": KeepsKeysOfReads,
+    "gives reads a key": GivesReadsAKey,
+    "misnames calls": MisnamesCalls,
     "stamps calls": StampsCalls,
     "writes metadata as it comes": WritesMetadataAsItComes,
     "takes its request apart": TakesItsRequestApart,
@@ -490,11 +482,6 @@ PLANTED: Final[Mapping[str, Callable[[SimulatedProvider], SimulatedPsp]]] = {
     "changes its name": ChangesItsName,
     "forgets keys soon": ForgetsKeysSoon,
     "acts twice": ActsTwice,
-    "captures everything": CapturesEverything,
-    "captures at once": CapturesAtOnce,
-    "refunds what is left": RefundsWhatIsLeft,
-    "charges at once": ChargesAtOnce,
-    "forgets metadata": ForgetsMetadata,
     "reads differ": ReadsDiffer,
     "counts declines": CountsDeclines,
     "crashes on headers": CrashesOnHeaders,
@@ -504,6 +491,7 @@ PLANTED: Final[Mapping[str, Callable[[SimulatedProvider], SimulatedPsp]]] = {
     "takes the unknown for paid": TakesTheUnknownForPaid,
     "crashes on bodies": CrashesOnBodies,
     "leaks secrets": LeaksSecrets,
+    **{fault: _sending(changes) for fault, changes in MISSENT.items()},
     **{hear.__name__.replace("_", " "): _hearing(hear) for hear in MISHEARD},
 }
 """The adapters by the name of their fault."""

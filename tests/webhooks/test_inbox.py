@@ -344,6 +344,44 @@ def test_a_refund_that_began_at_the_psp_is_adopted(shop: Shop) -> None:
     assert shop.refund_payment(payment).amount == 600
 
 
+def test_a_refund_of_ours_in_doubt_hides_none_that_began_there(shop: Shop) -> None:
+    payment = shop.authorized(1000)
+    shop.capture_payment(payment, amount=Money(700, "eur"))
+    shop.settle()
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="create_refund", times=3)
+    with pytest.raises(OutcomeUnknown):
+        shop.refund_payment(payment, amount=Money(300, "eur"))
+    reference = shop.reference(payment)
+    shop.sim.call("create_refund", payment_intent=reference, amount=200)
+    shop.settle(within=timedelta(hours=2))
+    assert sorted((r.origin, r.amount) for r in shop.refunds(payment)) == [
+        ("external", 200),
+        ("paykit", 300),
+    ]
+    assert shop.get(payment).refunded == 500
+    assert shop.at_psp() == {"captured": 700, "refunded": 500}
+
+
+def test_a_release_is_not_taken_for_a_refund(shop: Shop) -> None:
+    """Stripe shows what was not captured as a refund; no payer got it."""
+    payment = shop.authorized(1000)
+    shop.capture_payment(payment, amount=Money(700, "eur"))
+    shop.settle()
+    (release,) = shop.sim.call("find_refund", payment_intent=shop.reference(payment))[
+        "data"
+    ]
+    event = _body(shop, shop.sim.events()[0])
+    told = {"id": "evt_r", "type": "refund.created", "data": {"object": release}}
+    _push_raw(shop, {**event, **told})
+    assert shop.work().done["inbox"] == {"deferred": 1}
+    for delay in DEFERRALS:
+        shop.wait_and_work(delay)
+    assert _status(shop, "evt_r")[0] == "ignored"
+    assert shop.refunds(payment) == ()
+    assert shop.get(payment).refundable == 700
+    assert shop.breaks() == set()
+
+
 def test_our_own_refund_is_not_adopted(shop: Shop) -> None:
     payment = shop.paid()
     shop.sim.faults.add(Fault.LOSE_ANSWER, verb="create_refund", times=3)

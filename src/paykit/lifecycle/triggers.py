@@ -80,7 +80,8 @@ def claim_guard(
             for verb in ("INSERT", "UPDATE")
         ),
         "postgresql": (
-            f"CREATE OR REPLACE FUNCTION {claims}_guard() RETURNS trigger LANGUAGE plpgsql AS $$ "
+            f"CREATE OR REPLACE FUNCTION {claims}_guard() RETURNS trigger "
+            f"LANGUAGE plpgsql AS $$ "
             f"BEGIN IF NOT {exists} THEN "
             f"RAISE EXCEPTION '{text}' USING ERRCODE = 'check_violation'; END IF; "
             f"RETURN NEW; END $$",

@@ -117,7 +117,7 @@ def apply_event(
     """
     Take in what `event` proves, or what was `read` because of it.
 
-    Returns why the event has no effect, if it has none.
+    Returns why the event has no effect, if it has none for now.
     """
     subject = event.subject
     if isinstance(subject, RefundSnapshot) and isinstance(read, PaymentSnapshot):
@@ -134,8 +134,15 @@ def apply_event(
 def _is_customer_refund(
     tx: Tx, payment: PaymentRow, seen: RefundSnapshot, read: PaymentSnapshot
 ) -> bool:
-    """Whether what the charge has refunded leaves room for one more refund."""
+    """
+    Whether what the charge has refunded leaves room for one more refund.
+
+    A no is not for good: a refund that we count may have failed over there, or was
+    never made. Where everything was captured nothing was released.
+    """
     if refund_of(seen.metadata) is not None or read.charge is None:
+        return True
+    if read.charge.captured == read.charge.amount:
         return True
     known = sum(
         refund.amount

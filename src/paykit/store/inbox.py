@@ -38,8 +38,11 @@ _VALUES: dict[str, BindParameter[Any]] = {
     name: bindparam(name) for name in (*_COLUMNS, "status", "received_at")
 }
 _RECEIVE = {
-    True: postgresql.insert(inbox).values(_VALUES).on_conflict_do_nothing(),
-    False: sqlite.insert(inbox).values(_VALUES).on_conflict_do_nothing(),
+    dialect.__name__.rpartition(".")[2]: dialect.insert(inbox)
+    .values(_VALUES)
+    .on_conflict_do_nothing()
+    .returning(inbox.c.id)
+    for dialect in (postgresql, sqlite)
 }
 """Built once: building a statement costs more than running it."""
 
@@ -64,8 +67,9 @@ def receive(
         "status": "received",
         "received_at": tx.now,
     }
-    insert = _RECEIVE[tx.connection.dialect.name == "postgresql"]
-    return tx.connection.execute(insert, row).rowcount == 1
+    insert = _RECEIVE[tx.connection.dialect.name]
+    # Not rowcount: after an INSERT the driver need not keep it.
+    return tx.connection.execute(insert, row).first() is not None
 
 
 def load(tx: Tx, inbox_id: str) -> InboxRow:

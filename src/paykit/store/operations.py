@@ -24,7 +24,6 @@ __all__ = [
     "by_id",
     "by_key",
     "change",
-    "name_of",
     "open_attempt",
     "open_operation",
     "settle_attempt",
@@ -90,7 +89,9 @@ def _operation(row: Row[tuple[object, ...]]) -> OperationRow:
 def open_operation(tx: Tx, values: Mapping[str, object]) -> bool:
     """Insert an operation; False if its id or its key was used before."""
     statement = insert_or_ignore(tx, operation).values(**values)
-    return tx.connection.execute(statement).rowcount == 1
+    made = tx.connection.execute(statement.returning(operation.c.id)).first()
+    # Not rowcount: after an INSERT the driver need not keep it.
+    return made is not None
 
 
 def _find(tx: Tx, *conditions: ColumnElement[bool]) -> OperationRow | None:
@@ -112,13 +113,6 @@ def by_key(tx: Tx, merchant: str, idempotency_key: str) -> OperationRow | None:
 def by_id(tx: Tx, operation_id: str) -> OperationRow | None:
     """Return one operation, or None."""
     return _find(tx, operation.c.id == operation_id)
-
-
-def name_of(tx: Tx, operation_id: str) -> str | None:
-    """Return the name of one operation; None if there is none."""
-    statement = select(operation.c.name).where(operation.c.id == operation_id)
-    name: str | None = tx.connection.scalar(statement)
-    return name
 
 
 def change(tx: Tx, operation_id: str, values: Mapping[str, object]) -> None:

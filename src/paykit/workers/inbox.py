@@ -45,7 +45,7 @@ DEFERRALS: Final = (
     timedelta(hours=1),
     timedelta(hours=12),
 )
-"""When an event without a payment is looked at again; after that it is foreign."""
+"""When an event that fits nothing here is looked at again; then it is ignored."""
 
 RETRIES: Final = (
     timedelta(seconds=5),
@@ -135,7 +135,7 @@ def _apply(env: Environment, claimed: Claimed, read: _Read | None, tx: Tx) -> _O
         return _end(tx, claimed, "ignored", f"{event.type} has no effect here")
     payment = find_payment(tx, row.binding, event.subject)
     if payment is None:
-        return _defer(tx, claimed)
+        return _defer(tx, claimed, "foreign: no payment of ours")
     request = needed_read(tx, payment, event)
     if request is not None and (read is None or read.version != payment.version):
         return _Needs(request, row.binding, payment.version)
@@ -143,7 +143,9 @@ def _apply(env: Environment, claimed: Claimed, read: _Read | None, tx: Tx) -> _O
     if request is not None and seen is None:
         raise LookupError("the PSP does not know the object of its own event")
     why = apply_event(tx, payment, event, seen, cause=f"webhook {event.id}")
-    return _end(tx, claimed, "ignored" if why else "applied", why, payment.id)
+    if why is not None:
+        return _defer(tx, claimed, why, payment.id)
+    return _end(tx, claimed, "applied", None, payment.id)
 
 
 def _end(
@@ -158,9 +160,10 @@ def _end(
     return status
 
 
-def _defer(tx: Tx, claimed: Claimed) -> str:
+def _defer(tx: Tx, claimed: Claimed, reason: str, payment_id: str | None = None) -> str:
+    """Look at it again later; in the end it is ignored for `reason`."""
     if claimed.attempts > len(DEFERRALS):
-        return _end(tx, claimed, "ignored", "foreign: no payment of ours")
+        return _end(tx, claimed, "ignored", reason, payment_id)
     delay = DEFERRALS[claimed.attempts - 1]
     work.postpone(tx, "inbox", claimed.id, claimed.lease, delay=delay)
     return "deferred"

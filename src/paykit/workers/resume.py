@@ -36,8 +36,8 @@ def _claim(engine: Engine, tx: Tx) -> tuple[Claimed, str] | None:
     claimed = work.claim_next(tx, "operation", lease_for=engine.env.policy.lease)
     if claimed is None:
         return None
-    name = operations.name_of(tx, claimed.id)
-    if name is None:
+    row = operations.by_id(tx, claimed.id)
+    if row is None:
         work.finish(tx, "operation", claimed.id, claimed.lease)
         return None
-    return claimed, name
+    return claimed, row.name

@@ -160,7 +160,8 @@ _CEILING = {
     ),
     "postgresql": (
         # The payment's row is locked first, so that two inserts cannot both fit.
-        f"CREATE OR REPLACE FUNCTION paykit_refund_ceiling() RETURNS trigger LANGUAGE plpgsql "
+        f"CREATE OR REPLACE FUNCTION paykit_refund_ceiling() RETURNS trigger "
+        f"LANGUAGE plpgsql "
         f"AS $$ DECLARE room bigint; BEGIN "
         f"IF TG_OP = 'UPDATE' THEN IF {_SAME} THEN "
         f"RAISE EXCEPTION '{_CHANGED}' USING ERRCODE = 'check_violation'; END IF; "
@@ -172,7 +173,8 @@ _CEILING = {
         f"END IF; RETURN NEW; END $$",
         "CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT OR UPDATE "
         "ON paykit_refund FOR EACH ROW EXECUTE FUNCTION paykit_refund_ceiling()",
-        f"CREATE OR REPLACE FUNCTION paykit_payment_reserved() RETURNS trigger LANGUAGE plpgsql "
+        f"CREATE OR REPLACE FUNCTION paykit_payment_reserved() RETURNS trigger "
+        f"LANGUAGE plpgsql "
         f"AS $$ BEGIN IF {_LESS_THAN_REFUNDS} THEN "
         f"RAISE EXCEPTION '{_LOWERED}' USING ERRCODE = 'check_violation'; END IF; "
         f"IF {_MORE_THAN_LEFT} THEN "
