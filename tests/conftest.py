@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.databases import (
     KINDS,
@@ -19,7 +19,9 @@ from tests.databases import (
 )
 
 # A shared machine is sometimes slow; an example is wrong or right, not late.
-settings.register_profile("paykit", deadline=None)
+settings.register_profile(
+    "paykit", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("paykit")
 
 
@@ -81,7 +83,7 @@ def _opened(database: Database) -> Iterator[Database]:
 
 
 def _on_server(server: PostgresServer, *, template: str) -> Iterator[Database]:
-    database = server.create(template=template)
+    database = server.take(template=template)
     try:
         yield database
     finally:

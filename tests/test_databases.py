@@ -53,6 +53,7 @@ def test_a_dropped_database_is_gone_also_while_somebody_is_connected(
     busy = database.engine().connect()
 
     postgres.drop(database)
+    postgres.settle()
 
     busy.invalidate()
     with admin.engine().connect() as connection:

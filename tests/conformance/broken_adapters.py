@@ -501,9 +501,18 @@ class TestBroken(adapters.Simulated):
     """The whole suite, once for each fault."""
 
     @pytest.fixture(params=PLANTED)
+    def fault(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
     @override
-    def psp(self, request: pytest.FixtureRequest, sim: SimulatedProvider) -> Psp:
-        return PLANTED[request.param](sim)
+    def psp(self, fault: str, sim: SimulatedProvider) -> Psp:
+        return PLANTED[fault](sim)
+
+    @pytest.fixture
+    @override
+    def restarted_psp(self, fault: str, sim: SimulatedProvider) -> Psp:
+        return PLANTED[fault](sim)
 
     @pytest.fixture
     @override

@@ -8,10 +8,7 @@ promise, and the tests that are named for the fault must fail.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
@@ -19,13 +16,12 @@ import pytest
 
 from tests.conformance import broken_adapters
 from tests.conformance.broken_adapters import PLANTED
+from tests.conformance.running import report_on
 
 pytestmark = pytest.mark.slow
 
 Failures = Mapping[str, frozenset[str]]
 """By fault: the tests that failed, with the ids of their parameters."""
-
-ROOT: Final = Path(__file__).parents[2]
 
 FORGERY: Final = "test_a_webhook_that_is_not_genuine_is_signature_invalid"
 LOST: Final = frozenset(
@@ -125,17 +121,7 @@ AMONG: Final[Mapping[str, frozenset[str]]] = {
 def ran(tmp_path_factory: pytest.TempPathFactory) -> ElementTree.Element:
     """The report of one run of the whole suite on every broken adapter."""
     report = tmp_path_factory.mktemp("planted") / "report.xml"
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", broken_adapters.__file__),
-            *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist"),
-            *("--tb=no", "-q", f"--junitxml={report}"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    return ElementTree.parse(report).getroot()
+    return report_on(broken_adapters, report)
 
 
 @pytest.fixture(scope="module")

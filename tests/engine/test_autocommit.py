@@ -11,7 +11,9 @@ from tests.databases import PostgresServer
 
 
 @pytest.mark.parametrize("where", ["engine", "option"])
-def test_an_engine_in_autocommit_is_refused(postgres: PostgresServer, where: str) -> None:
+def test_an_engine_in_autocommit_is_refused(
+    postgres: PostgresServer, where: str
+) -> None:
     database = postgres.create()
     create_all(create_engine(database.url, poolclass=NullPool))
     if where == "engine":

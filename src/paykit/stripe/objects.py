@@ -109,9 +109,9 @@ def charge(thing: JsonObject) -> ChargeSnapshot:
 
 
 def refund(thing: JsonObject) -> RefundSnapshot:
-    """Read a Refund; raises `Unreadable`."""
+    """Read a Refund; raises `Unreadable`. Its status may be null: no word at all."""
     _expect(thing, "refund")
-    raw_status = fields.text(thing, "status")
+    raw_status = fields.optional_text(thing, "status") or ""
     return RefundSnapshot(
         reference=fields.text(thing, "id"),
         payment=fields.reference(thing, "payment_intent"),

@@ -1,0 +1,222 @@
+"""
+Every type of event that Stripe has comes in, in any order, and none is lost.
+
+Each is sent as Stripe would, many of them twice, and ends applied, ignored or
+dead, with the reason written beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import RowMapping, text
+from stripe._object_classes import OBJECT_CLASSES
+
+from paykit import Money, PaymentService, WebhookReceiver, Worker
+from paykit.stripe import StripePsp
+from paykit.testing.simulated import SimulatedProvider, sign
+from paykit.testing.stripe_server import StripeServer
+from tests.databases import Database, sqlite_database
+from tests.events.bodies import (
+    SNAPSHOT_TYPES,
+    THIN_TYPES,
+    object_of,
+    related_classes,
+    shape_of,
+    snapshot,
+    thin,
+)
+from tests.support import PATIENCE, FrozenWorld
+from tests.testing.stripe_sdk import TEST_KEY
+
+READ = {
+    "payment_intent": "read_payment",
+    "charge": "read_charge",
+    "refund": "read_refund",
+}
+"""The objects that paykit has use for, and how the provider shows them."""
+
+OURS = tuple(kind for kind in SNAPSHOT_TYPES if object_of(kind) in READ)
+"""The types of events about them."""
+
+FOREIGN = "foreign: no payment of ours"
+
+LONG_ENOUGH = timedelta(hours=13)
+"""More than any pause before an event is looked at again."""
+
+
+@dataclass
+class Host:
+    """A shop that takes Stripe's webhooks, and one payment that was made there."""
+
+    world: FrozenWorld
+    sim: SimulatedProvider
+    database: Database
+    service: PaymentService
+    receiver: WebhookReceiver
+    worker: Worker
+    answers: Counter[str] = field(default_factory=Counter)
+    _names: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def new_id(self) -> str:
+        return f"evt_of_this_test_{next(self._names)}"
+
+    def receive(self, event: Mapping[str, Any]) -> None:
+        body = json.dumps(event).encode()
+        headers = sign(body, self.sim.webhook_secret, self.world.now())
+        answer = self.receiver.receive(body, headers)
+        assert answer.status == 200
+        self.answers[answer.reason] += 1
+
+    def work_until_all_is_done(self) -> None:
+        """Work, and let days go by, until no event waits any more."""
+        for _ in range(10):
+            while self.worker.run_once().done["inbox"]:
+                pass
+            if not self.query("SELECT id FROM paykit_work WHERE queue = 'inbox'"):
+                return
+            self.world.advance(LONG_ENOUGH)
+        raise AssertionError("events wait for ever")
+
+    def ends(self) -> dict[str, tuple[str, str | None]]:
+        """Return what became of every event, by its id."""
+        rows = self.query("SELECT event_id, status, reason FROM paykit_inbox")
+        return {row["event_id"]: (row["status"], row["reason"]) for row in rows}
+
+    def query(self, statement: str) -> list[RowMapping]:
+        with self.database.engine().connect() as connection:
+            return list(connection.execute(text(statement)).mappings())
+
+    def paid_and_refunded(self) -> tuple[str, dict[str, str]]:
+        """Pay at the shop, refund behind its back; return the ids of it all."""
+        payment = self.service.create_payment(
+            amount=Money(1000, "eur"), idempotency_key="create"
+        )
+        paid = self.service.confirm_payment(
+            payment.id, payment_method="pm_card_visa", idempotency_key="confirm"
+        )
+        intent = str(paid.psp_reference)
+        refund = self.sim.call("create_refund", payment_intent=intent, amount=400)
+        charge = self.sim.intent(intent).latest_charge
+        ids = {"payment_intent": intent, "charge": charge, "refund": refund["id"]}
+        return payment.id, {kind: str(reference) for kind, reference in ids.items()}
+
+
+@pytest.fixture
+def host(
+    sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Host]:
+    # Keeps the SDK from writing its telemetry id into the developer's home.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "events.db"
+    shutil.copy(sqlite_template, path)
+    database, world = sqlite_database(path), FrozenWorld()
+    sim = SimulatedProvider(world)
+    with StripeServer(sim) as server:
+        secrets = [sim.webhook_secret]
+        psp = StripePsp(TEST_KEY, webhook_secrets=secrets, base_url=server.url)
+        service = PaymentService(
+            database.engine(), psp=psp, policy=PATIENCE, world=world
+        )
+        yield Host(
+            world=world,
+            sim=sim,
+            database=database,
+            service=service,
+            receiver=WebhookReceiver(service),
+            worker=Worker(service),
+        )
+        psp.close()
+    database.dispose()
+
+
+def sent_in_disorder(host: Host, events: list[dict[str, Any]], seed: int) -> int:
+    """Send every event once or twice, work in between; return how many went."""
+    chance = random.Random(seed)
+    sent = [event for event in events for _ in range(chance.randint(1, 2))]
+    chance.shuffle(sent)
+    for number, event in enumerate(sent):
+        host.receive(event)
+        if number % 100 == 0:
+            host.worker.run_once()
+    return len(sent)
+
+
+def test_every_event_type_comes_to_its_end(host: Host) -> None:
+    payment, ids = host.paid_and_refunded()
+    expected: dict[str, tuple[str, str | None]] = {}
+    events: list[dict[str, Any]] = []
+
+    def add(event: dict[str, Any], status: str, reason: str | None) -> None:
+        events.append(event)
+        expected[event["id"]] = (status, reason)
+
+    for kind in SNAPSHOT_TYPES:
+        reason = FOREIGN if kind in OURS else f"{kind} has no effect here"
+        body = shape_of(object_of(kind))
+        add(snapshot(host.new_id(), kind, body), "ignored", reason)
+    for kind in THIN_TYPES:
+        add(thin(host.new_id(), kind), "ignored", f"{kind} has no effect here")
+    for kind in OURS:
+        name = object_of(kind)
+        body = host.sim.call(READ[name], ids[name])
+        add(snapshot(host.new_id(), kind, body), "applied", None)
+    for kind in {object_of(kind): kind for kind in OURS}.values():
+        reason = f"Unreadable: {object_of(kind)}.currency is no string"
+        broken = {**shape_of(object_of(kind)), "currency": 7}
+        add(snapshot(host.new_id(), kind, broken), "dead", reason)
+
+    sent = sent_in_disorder(host, events, seed=7)
+    host.work_until_all_is_done()
+
+    assert host.answers == {
+        "stored": len(events),
+        "received before": sent - len(events),
+    }
+    assert host.ends() == expected
+    seen = host.service.get_payment(payment)
+    assert (seen.captured, seen.refunded) == (1000, 400)
+    assert len(host.service.list_refunds(payment)) == 1
+    assert not host.query("SELECT * FROM paykit_break")
+
+
+def test_a_refund_without_a_status_is_looked_up(host: Host) -> None:
+    """The SDK says that it may be null: that is no broken payload."""
+    payment, ids = host.paid_and_refunded()
+    body = host.sim.call("read_refund", ids["refund"])
+    bare = snapshot(host.new_id(), "refund.updated", {**body, "status": None})
+    whole = snapshot(host.new_id(), "refund.created", body)
+    for event in (bare, whole):
+        host.receive(event)
+        host.work_until_all_is_done()
+    assert host.ends() == {event["id"]: ("applied", None) for event in (bare, whole)}
+    assert host.service.get_payment(payment).refunded == 400
+
+
+def test_the_events_are_those_of_the_sdk() -> None:
+    assert len(SNAPSHOT_TYPES) > 250
+    assert len(THIN_TYPES) > 30
+    assert len(set(OURS)) == len(OURS)
+    assert {object_of(kind) for kind in OURS} == set(READ)
+
+
+def test_an_event_carries_the_object_that_the_sdk_says() -> None:
+    said = dict(related_classes())
+    # What Stripe sends is the alert together with who set it off.
+    said.pop("billing.alert.triggered", None)
+    assert said == {kind: OBJECT_CLASSES[object_of(kind)][1] for kind in said}
+
+
+@pytest.mark.parametrize("kind", sorted({object_of(kind) for kind in SNAPSHOT_TYPES}))
+def test_a_body_has_the_name_of_its_object(kind: str) -> None:
+    assert shape_of(kind)["object"] == kind
