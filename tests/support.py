@@ -335,7 +335,8 @@ class Shop:
             self.watch.before = self.watch.after = None
             if self.is_async:
                 return _note_async(action, outcomes)
-            return _note(action, outcomes)
+            _note(action, outcomes)
+            return None
 
         setattr(self.watch, "after" if executed else "before", hook)
         return outcomes

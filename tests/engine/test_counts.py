@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,7 @@ def counting(shop: Shop) -> Iterator[Counter]:
     def rollback(_c: Any) -> None:
         counter.rollbacks += 1
 
-    listeners = {
+    listeners: dict[str, Callable[..., Any]] = {
         "before_cursor_execute": statement,
         "commit": commit,
         "rollback": rollback,

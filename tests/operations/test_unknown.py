@@ -351,7 +351,7 @@ def test_a_late_answer_is_kept_and_used(shop: Shop, method: str) -> None:
 
 
 def _is_not_about_fees(request: Any) -> bool:
-    return request.verb != "list_balance_transactions"
+    return bool(request.verb != "list_balance_transactions")
 
 
 @each_method

@@ -367,9 +367,8 @@ def test_a_release_is_not_taken_for_a_refund(shop: Shop) -> None:
     payment = shop.authorized(1000)
     shop.capture_payment(payment, amount=Money(700, "eur"))
     shop.settle()
-    (release,) = shop.sim.call("find_refund", payment_intent=shop.reference(payment))[
-        "data"
-    ]
+    found: Any = shop.sim.call("find_refund", payment_intent=shop.reference(payment))
+    (release,) = found["data"]
     event = _body(shop, shop.sim.events()[0])
     told = {"id": "evt_r", "type": "refund.created", "data": {"object": release}}
     _push_raw(shop, {**event, **told})

@@ -170,7 +170,7 @@ _bodies = (
         st.sampled_from(["id", "type", "account", "data", "api_version"]),
         _anything,
         max_size=5,
-    ).map(_event_body)
+    ).map(lambda value: _event_body(dict(value)))
 )
 _headers = st.dictionaries(
     st.sampled_from([SIGNATURE, "Stripe-Signature", "other"]) | st.text(max_size=20),
