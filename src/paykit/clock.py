@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from uuid_utils.compat import uuid7
 
@@ -31,7 +31,10 @@ class World(Protocol):
 class _System:
     """The machine's clock and its source of randomness."""
 
-    simulated: Final = False
+    @property
+    def simulated(self) -> bool:
+        """Whether this is a simulation's clock."""
+        return False
 
     def now(self) -> datetime:
         return datetime.now(UTC)

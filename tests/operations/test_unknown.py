@@ -231,6 +231,24 @@ def test_a_decline_of_another_attempt_is_not_taken_for_ours(shop: Shop) -> None:
     assert shop.confirm_payment(payment, idempotency_key="second").paid
 
 
+def test_a_conflict_after_a_doubt_decides_nothing(shop: Shop) -> None:
+    """The first request may still arrive, whatever the second one was told."""
+    payment = shop.create_payment().id
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="confirm_payment")
+    with pytest.raises(OutcomeUnknown):
+        shop.confirm_payment(payment, payment_method=None)
+    assert shop.watch.writes().count("confirm_payment") == 2
+    assert shop.claims() == {payment: "start_confirm"}
+
+
+def test_a_conflict_is_not_decided_unread(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="read_payment")
+    with pytest.raises(OutcomeUnknown):
+        shop.confirm_payment(payment, payment_method=None)
+    assert shop.claims() == {payment: "start_confirm"}
+
+
 @pytest.mark.parametrize("success", [True, False])
 def test_an_action_whose_answer_was_lost_is_found(shop: Shop, success: bool) -> None:
     payment = shop.create_payment().id

@@ -90,18 +90,39 @@ def test_two_events_of_one_fact_are_posted_once(shop: Shop) -> None:
     assert shop.event_types(payment).count("payment.captured") == 1
 
 
+def _events_come_first(shop: Shop) -> Any:
+    """Receive and apply what has happened, while an answer is still on its way."""
+    pushed = [shop.sim.webhook(e) for e in shop.sim.events()]
+    if shop.is_async:
+        return _receive_and_work(shop, pushed)
+    for body, headers in pushed:
+        shop.receiver.receive(body, headers)
+    return shop.worker.run_once()
+
+
+def test_an_answer_that_was_overtaken_does_not_lead_back(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    reference = shop.reference(payment)
+
+    def payer_fails_first() -> Any:
+        shop.sim.complete_authentication(reference, success=False)
+        return _events_come_first(shop)
+
+    meanwhile = shop.meanwhile(payer_fails_first, executed=True)
+    result = shop.confirm_payment(
+        payment, payment_method="pm_card_threeDSecure2Required"
+    )
+    assert meanwhile
+    assert result.state is PaymentState.REQUIRES_PAYMENT_METHOD
+    assert result.decline is not None
+    assert shop.claims() == {}
+    shop.settle()
+    assert shop.get(payment).state is PaymentState.REQUIRES_PAYMENT_METHOD
+
+
 def test_an_event_before_the_answer_is_recorded(shop: Shop) -> None:
     payment = shop.create_payment().id
-
-    def event_comes_first() -> Any:
-        pushed = [shop.sim.webhook(e) for e in shop.sim.events()]
-        if shop.is_async:
-            return _receive_and_work(shop, pushed)
-        for body, headers in pushed:
-            shop.receiver.receive(body, headers)
-        return shop.worker.run_once()
-
-    meanwhile = shop.meanwhile(event_comes_first, executed=True)
+    meanwhile = shop.meanwhile(lambda: _events_come_first(shop), executed=True)
     result = shop.confirm_payment(payment)
     assert meanwhile
     assert result.paid
@@ -360,6 +381,20 @@ def test_a_refund_of_ours_in_doubt_hides_none_that_began_there(shop: Shop) -> No
     ]
     assert shop.get(payment).refunded == 500
     assert shop.at_psp() == {"captured": 700, "refunded": 500}
+
+
+def test_where_all_was_captured_every_refund_is_a_customers(shop: Shop) -> None:
+    payment = shop.paid(1000)
+    shop.settle()
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="create_refund", times=3)
+    with pytest.raises(OutcomeUnknown):
+        shop.refund_payment(payment, amount=Money(600, "eur"))
+    reference = shop.reference(payment)
+    shop.sim.call("create_refund", payment_intent=reference, amount=200)
+    shop.deliver()
+    assert shop.work().done["inbox"].keys() == {"applied"}
+    assert shop.get(payment).refunded == 200
+    assert shop.get(payment).refundable == 200
 
 
 def test_a_release_is_not_taken_for_a_refund(shop: Shop) -> None:

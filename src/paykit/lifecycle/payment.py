@@ -92,7 +92,7 @@ _STARTABLE = {
 }
 
 # fmt: off
-PAYMENT = Lifecycle(
+PAYMENT: Lifecycle[PaymentState, PaymentEvent] = Lifecycle(
     name="payment",
     initial=_S.CREATING,
     transitions=(

@@ -40,7 +40,7 @@ class RefundEvent(StrEnum):
 _S, _E, _T = RefundState, RefundEvent, Transition
 
 # fmt: off
-REFUND = Lifecycle(
+REFUND: Lifecycle[RefundState, RefundEvent] = Lifecycle(
     name="refund",
     initial=_S.CREATING,
     transitions=(

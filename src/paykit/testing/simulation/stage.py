@@ -34,7 +34,10 @@ class Crash(Exception):
 class SimulatedWorld:
     """Time that only the simulation moves, and identifiers from its seed."""
 
-    simulated: Final = True
+    @property
+    def simulated(self) -> bool:
+        """Whether this is a simulation's clock."""
+        return True
 
     def __init__(self, dice: random.Random) -> None:
         self.time = datetime(2030, 1, 1, tzinfo=UTC)
