@@ -202,7 +202,8 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_has_begun(
     shop: Path, engine: Engine, number: signal.Signals
 ) -> None:
     service = _pay(engine)
-    assert service.health().pending["delivery"] > 0
+    before = service.health().pending["delivery"]
+    assert before > 1
     command = [sys.executable, "-m", "paykit.cli", "worker", "--factory=shop:service"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -212,7 +213,8 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_has_begun(
         worker.send_signal(number)
         worker.communicate("\n", timeout=60)
     assert worker.returncode == OK
-    assert service.health().pending["delivery"] == 0
+    # The event that it had in its hands is delivered; the next one is for another.
+    assert service.health().pending["delivery"] == before - 1
 
 
 def _out(process: subprocess.Popen[str]) -> IO[str]:

@@ -83,7 +83,9 @@ class Host:
         self.output = io.StringIO()
         self.config = Config(output_buffer=self.output, stdout=io.StringIO())
         self.config.set_main_option("script_location", str(directory))
-        self.config.set_main_option("sqlalchemy.url", database.url)
+        # A percent sign starts an interpolation there.
+        escaped = database.url.replace("%", "%%")
+        self.config.set_main_option("sqlalchemy.url", escaped)
         self._last: str | None = None
 
     def revision(self, name: str, code: str) -> None:

@@ -512,3 +512,14 @@ def test_another_amount_than_was_asked_is_booked_and_shown(shop: Shop) -> None:
     assert {"amount_mismatch", "captured_too_much"} <= shop.breaks()
     assert "payment.mismatched" in shop.event_types(payment)
     assert shop.balances()["sales:eur"] == -1500
+
+
+@pytest.mark.xfail(reason="charge.failed after a success has no effect yet")
+def test_a_debit_that_the_bank_takes_back_is_booked(shop: Shop) -> None:
+    payment = shop.create_payment(amount=Money(1000, "usd")).id
+    shop.confirm_payment(payment, payment_method="pm_usBankAccount_success")
+    shop.sim.settle_charges()
+    shop.settle()
+    shop.sim.return_debit(shop.reference(payment))
+    shop.settle()
+    assert shop.balances()["psp_balance:usd"] == shop.sim.effects().balance["usd"]
