@@ -9,11 +9,14 @@ leases, and a worker that dies loses nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from paykit.engine import Engine, Flow, Handlers
 from paykit.operations import EventView
@@ -26,6 +29,8 @@ __all__ = ["AsyncWorker", "WorkReport", "Worker"]
 
 _AT_ONCE: Final = 100
 """How many rows of one duty a round does before the next duty has its turn."""
+
+_log = logging.getLogger("paykit.workers")
 
 Duty: TypeAlias = Callable[[], Flow[str | None]]
 
@@ -68,6 +73,18 @@ def duties(service: _Service) -> dict[str, Duty]:
     }
 
 
+def _outage(error: SQLAlchemyError) -> None:
+    """Tell of a failed round; the text of the error may hold what was being written."""
+    _log.error("the database failed a worker: %s", type(error).__name__)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
 class Worker:
     """Works in the background, with blocking calls."""
 
@@ -92,9 +109,18 @@ class Worker:
         return ends
 
     def run(self, stop: threading.Event, *, idle_seconds: float = 1.0) -> None:
-        """Work until `stop` is set; sleep for `idle_seconds` when nothing is due."""
+        """
+        Work until `stop` is set; sleep for `idle_seconds` when nothing is due.
+
+        A database that is down ends no worker: it tries again, and nothing is lost.
+        """
         while not stop.is_set():
-            if not self.run_once(stop).total:
+            try:
+                idle = not self.run_once(stop).total
+            except SQLAlchemyError as error:
+                _outage(error)
+                idle = True
+            if idle:
                 stop.wait(idle_seconds)
 
 
@@ -126,9 +152,10 @@ class AsyncWorker:
     async def run(self, stop: asyncio.Event, *, idle_seconds: float = 1.0) -> None:
         """See `Worker.run`."""
         while not stop.is_set():
-            if (await self.run_once(stop)).total:
-                continue
             try:
-                await asyncio.wait_for(stop.wait(), idle_seconds)
-            except TimeoutError:
-                continue
+                idle = not (await self.run_once(stop)).total
+            except SQLAlchemyError as error:
+                _outage(error)
+                idle = True
+            if idle:
+                await _wait(stop, idle_seconds)
