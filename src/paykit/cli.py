@@ -71,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     worker = commands.add_parser("worker", help="work until SIGTERM or SIGINT")
     _add_factory(worker, _worker)
     worker.add_argument("--idle-seconds", type=float, default=1.0, metavar="SECONDS")
-    health = commands.add_parser("health", help="show what is pending; 1 if any died")
+    health = commands.add_parser(
+        "health", help="what is pending; 1 if a person is needed"
+    )
     _add_factory(health, _health)
     health.add_argument("--json", action="store_true", help="for machines")
     for name, (module, text) in _PASSED_ON.items():
@@ -212,7 +214,8 @@ def _health(options: argparse.Namespace) -> int:
         print(json.dumps(found, default=dict, sort_keys=True))
     else:
         print("\n".join(_lines(found)))
-    return FAILED if found["inbox"].get("dead") else OK
+    troubled = found["inbox"].get("dead") or any(found["attention"].values())
+    return FAILED if troubled else OK
 
 
 def _lines(found: dict[str, Any]) -> Iterable[str]:

@@ -20,6 +20,7 @@ from paykit.cli import FAILED, OK, WRONG_USE, add_arguments, main, run
 from paykit.clock import SYSTEM
 from paykit.store import create_all
 from paykit.store.migrations import LATEST, check, sql
+from paykit.store.schema import operation, reconciliation_break
 from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
 from tests.databases import Database
 
@@ -239,6 +240,23 @@ def test_health_counts_what_is_pending(
     assert "pending inbox: 0\n" in capsys.readouterr().out
     assert main(["health", "--factory", "shop:service", "--json"]) == OK
     assert json.loads(capsys.readouterr().out)["pending"]["inbox"] == 0
+
+
+@pytest.mark.parametrize("what", ["cases", "breaks"])
+def test_health_fails_when_a_person_is_needed(
+    shop: Path, engine: Engine, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    service = _pay(engine)
+    (payment,) = service.list_payments().items
+    with engine.begin() as connection:
+        if what == "cases":
+            connection.execute(operation.update().values(status="case"))
+        else:
+            values = {"id": "b", "merchant_id": "default", "payment_id": payment.id}
+            more = {"kind": "x", "detail": {}, "opened_at": SYSTEM.now()}
+            connection.execute(reconciliation_break.insert(), {**values, **more})
+    assert main(["health", "--factory", "shop:service", "--json"]) == FAILED
+    assert json.loads(capsys.readouterr().out)["attention"][what] == 1
 
 
 def test_health_fails_when_a_webhook_is_dead(

@@ -24,7 +24,7 @@ from paykit.operations.views import (
     payment_view,
     refund_view,
 )
-from paykit.store import events, inbox, payments, refunds, work
+from paykit.store import events, inbox, operations, payments, refunds, work
 from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
@@ -58,6 +58,9 @@ class Health:
     """Rows by queue: ``operation``, ``inbox``, ``refresh``, ``delivery``."""
     inbox: Mapping[str, int]
     """Webhooks by status; ``dead`` ones need a person."""
+    attention: Mapping[str, int]
+    """What needs a person: ``cases`` are operations whose outcome nobody could find
+    out, ``breaks`` are open disagreements with the PSP."""
 
 
 class _PageOf(Command, frozen=True):
@@ -123,4 +126,5 @@ def health(tx: Tx) -> Health:
     """Return how much work is pending and what became of the webhooks."""
     queues: tuple[work.Queue, ...] = ("operation", "inbox", "refresh", "delivery")
     pending: dict[str, int] = {queue: work.pending(tx, queue) for queue in queues}
-    return Health(pending=pending, inbox=inbox.count_by_status(tx))
+    attention = {"cases": operations.cases(tx), "breaks": payments.open_breaks(tx)}
+    return Health(pending, inbox.count_by_status(tx), attention)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from paykit.psp import Answer, Call
@@ -23,6 +23,7 @@ __all__ = [
     "attempt_at",
     "by_id",
     "by_key",
+    "cases",
     "change",
     "open_attempt",
     "open_operation",
@@ -113,6 +114,12 @@ def by_key(tx: Tx, merchant: str, idempotency_key: str) -> OperationRow | None:
 def by_id(tx: Tx, operation_id: str) -> OperationRow | None:
     """Return one operation, or None."""
     return _find(tx, operation.c.id == operation_id)
+
+
+def cases(tx: Tx) -> int:
+    """Return how many operations wait for a person."""
+    statement = select(func.count()).where(operation.c.status == "case")
+    return tx.connection.scalar(statement) or 0
 
 
 def change(tx: Tx, operation_id: str, values: Mapping[str, object]) -> None:

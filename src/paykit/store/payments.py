@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
@@ -33,6 +33,7 @@ __all__ = [
     "list_page",
     "load",
     "open_break",
+    "open_breaks",
     "release_claim",
     "release_reference",
     "reserve_refund",
@@ -357,3 +358,9 @@ def open_break(
         opened_at=tx.now,
     )
     tx.connection.execute(statement)
+
+
+def open_breaks(tx: Tx) -> int:
+    """Return how many reconciliation breaks nobody has resolved yet."""
+    open_ones = reconciliation_break.c.resolved_at.is_(None)
+    return tx.connection.scalar(select(func.count()).where(open_ones)) or 0
