@@ -88,7 +88,7 @@ def mutants(session: nox.Session) -> None:
 def sweep(session: nox.Session) -> None:
     """Real processes on real PostgreSQL, killed at every boundary. Tens of minutes."""
     install(session, "test")
-    session.run("pytest", "-m", "slow and postgres", *session.posargs)
+    session.run("pytest", "-n", "2", "tests/sweep", "tests/barriers", *session.posargs)
 
 
 @nox.session(python=NEWEST)
