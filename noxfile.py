@@ -79,14 +79,14 @@ def simulate(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def mutants(session: nox.Session) -> None:
-    """Deliberate bugs in copies of the source; each must be found. Tens of minutes."""
+    """Deliberate bugs in copies of the source; each must be found. A few minutes."""
     install(session, "test")
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
 @nox.session(python=NEWEST)
 def sweep(session: nox.Session) -> None:
-    """Real processes on real PostgreSQL, killed at every boundary. Tens of minutes."""
+    """Real processes on real PostgreSQL, killed at every boundary. A few minutes."""
     install(session, "test")
     session.run("pytest", "-n", "2", "tests/sweep", "tests/barriers", *session.posargs)
 
