@@ -65,7 +65,7 @@ def main() -> int:
     """Run the chosen mutants; non-zero if one survives."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=600)
     args = parser.parse_args()
     survivors = []
     for mutant in MUTANTS:
