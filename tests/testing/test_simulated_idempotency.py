@@ -118,7 +118,7 @@ def test_keys_and_payments_belong_to_one_account(sim: SimulatedProvider) -> None
     payment = paid(sim)
     other = sim.handle(ApiRequest(verb="read_payment", target=payment, account="b"))
     assert other.status == 404
-    params: dict[str, object] = {"amount": 1, "currency": "usd"}
+    params: dict[str, object] = {"amount": 100, "currency": "usd"}
     replies = [
         sim.handle(
             ApiRequest(verb="create_payment", params=params, key="k", account=account)

@@ -312,7 +312,7 @@ def test_a_payment_is_found_by_its_metadata_on_any_page(
 ) -> None:
     wanted = create(psp, op="wanted", paykit="1")
     for number in range(105):
-        sim.call("create_payment", amount=1, currency="usd", metadata={"op": number})
+        sim.call("create_payment", amount=99, currency="usd", metadata={"op": number})
     answer = ask(psp, FindPayment(metadata={"op": "wanted"}, since=PAST))
     assert seen(answer).reference == wanted
     nothing = ask(psp, FindPayment(metadata={"op": "wanted", "x": "y"}, since=PAST))

@@ -26,6 +26,7 @@ from paykit.psp import (
     FindRefund,
     InFlight,
     ListBalanceTransactions,
+    Misconfigured,
     NotExecuted,
     PaymentSnapshot,
     Pending,
@@ -286,7 +287,7 @@ def over_http() -> Iterator[Host]:
 
 def plain(answer: Answer) -> Answer:
     """Leave out what only says how an adapter words a failure of the network."""
-    if isinstance(answer, Unknown | NotExecuted | InFlight):
+    if isinstance(answer, Unknown | NotExecuted | InFlight | Misconfigured):
         return replace(answer, reason="", request_id=None)
     return answer
 

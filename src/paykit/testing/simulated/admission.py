@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from paykit.testing.simulated.endpoints import WRITES, perform
 from paykit.testing.simulated.errors import (
     ProviderError,
+    forbidden,
     key_in_use,
     server_error,
     too_many,
+    unauthorized,
 )
 from paykit.testing.simulated.exchange import ApiRequest, Damage, Reply
 from paykit.testing.simulated.faults import Fault, Planned
 from paykit.testing.simulated.idempotency import Keys
+from paykit.testing.simulated.limits import Limiter, Limits
 from paykit.testing.simulated.parameters import Params, checked
 from paykit.testing.simulated.render import render_error
 from paykit.testing.simulated.state import Cause, State
 
-__all__ = ["Account", "Ticket", "admit", "execute"]
+__all__ = ["Account", "Ticket", "admit", "execute", "turn_back"]
 
 _LOST_BEFORE: Final[Mapping[Fault | None, Damage]] = {
     Fault.LOSE_REQUEST_UNSENT: Damage.REFUSED,
     Fault.LOSE_REQUEST: Damage.CUT,
+    Fault.UNAVAILABLE: Damage.HTML,
 }
 _LOST_AFTER: Final[Mapping[Fault | None, Damage]] = {
     Fault.LOSE_ANSWER: Damage.CUT,
     Fault.HANG: Damage.SILENT,
     Fault.TRUNCATED: Damage.TRUNCATED,
+    Fault.EMPTY: Damage.EMPTY,
+    Fault.BAD_GATEWAY: Damage.HTML,
 }
+_STATUSES: Final[Mapping[Fault | None, int]] = {
+    Fault.BAD_GATEWAY: 502,
+    Fault.UNAVAILABLE: 503,
+}
+"""The statuses of the proxies that answer instead of the provider."""
+
+_REFUSALS: Final[Mapping[Fault | None, Callable[[], ProviderError]]] = {
+    Fault.ERROR_BEFORE: server_error,
+    Fault.UNAUTHORIZED: unauthorized,
+    Fault.FORBIDDEN: forbidden,
+    Fault.RATE_LIMIT: lambda: too_many("rate_limit"),
+    Fault.LOCK_TIMEOUT: lambda: too_many("lock_timeout"),
+    Fault.KEY_IN_USE: key_in_use,
+}
+"""The faults that answer before anything is looked at."""
 
 
 @dataclass(slots=True)
 class Account:
-    """One account: what happened in it, and the keys it has seen."""
+    """One account: what happened in it, the keys it has seen, what it may still do."""
 
     state: State
     keys: Keys = field(default_factory=Keys)
+    limiter: Limiter = field(default_factory=Limiter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +75,33 @@ class Ticket:
     delay_seconds: float
     """How long the caller is to wait before the request is executed."""
 
+    @property
+    def locks(self) -> str | None:
+        """The id of the object that no other request may change meanwhile."""
+        if self.request.verb not in WRITES:
+            return None
+        by_parameter = self.params.text("payment_intent") or self.params.text("charge")
+        return self.request.target or by_parameter
+
 
 def admit(
-    account: Account, request: ApiRequest, planned: Planned | None
+    account: Account,
+    request: ApiRequest,
+    planned: Planned | None,
+    limits: Limits | None,
 ) -> Ticket | Reply:
     """Return a ticket for `request`, or the reply if it is not to be executed."""
     request_id = account.state.new_id("req")
     fault = None if planned is None else planned.fault
     if fault in _LOST_BEFORE:
-        damage = _LOST_BEFORE[fault]
-        return Reply(status=0, body={}, request_id=request_id, damage=damage)
+        return _damaged(Reply(status=0, body={}, request_id=request_id), fault)
     try:
-        _turn_away(fault)
+        _turn_away(account, request, fault, limits)
         params = checked(request.verb, request.params)
         stored = _claim(account, request, params)
     except ProviderError as error:
-        return _refusal(error, request_id)
+        reply = _refusal(error, request_id)
+        return replace(reply, should_retry=planned.should_retry) if planned else reply
     if stored is not None:
         return _damaged(_repeated(stored, request_id), fault)
     return Ticket(
@@ -82,11 +115,26 @@ def admit(
 
 def execute(account: Account, ticket: Ticket) -> Reply:
     """Execute the request, let its key remember the answer, and return that."""
-    request = ticket.request
-    reply, remember = _perform(account.state, ticket)
-    if request.key is not None and request.verb in WRITES:
-        account.keys.settle(request.key, reply if remember else None)
+    remembered: Reply | None = None
+    try:
+        reply, remember = _perform(account.state, ticket)
+        remembered = reply if remember else None
+    finally:
+        _settle(account, ticket, remembered)
     return _damaged(reply, ticket.fault)
+
+
+def turn_back(account: Account, ticket: Ticket) -> Reply:
+    """Refuse a request whose object stayed locked; its key is free again."""
+    _settle(account, ticket, None)
+    return _refusal(too_many("lock_timeout"), ticket.request_id)
+
+
+def _settle(account: Account, ticket: Ticket, reply: Reply | None) -> None:
+    """Let the key of the request, if it has one, remember `reply`, or nothing."""
+    request = ticket.request
+    if request.key is not None and request.verb in WRITES:
+        account.keys.settle(request.key, reply)
 
 
 def _perform(state: State, ticket: Ticket) -> tuple[Reply, bool]:
@@ -105,20 +153,19 @@ def _perform(state: State, ticket: Ticket) -> tuple[Reply, bool]:
 
 def _damaged(reply: Reply, fault: Fault | None) -> Reply:
     """Return `reply` with what `fault` does to it on its way."""
-    return replace(reply, damage=_LOST_AFTER.get(fault))
+    damage = _LOST_BEFORE.get(fault) or _LOST_AFTER.get(fault)
+    return replace(reply, damage=damage, status=_STATUSES.get(fault, reply.status))
 
 
-def _turn_away(fault: Fault | None) -> None:
-    """Raise the answer of a fault that comes before anything is looked at."""
-    match fault:
-        case Fault.ERROR_BEFORE:
-            raise server_error()
-        case Fault.RATE_LIMIT | Fault.LOCK_TIMEOUT:
-            raise too_many(fault.value)
-        case Fault.KEY_IN_USE:
-            raise key_in_use()
-        case _:
-            return
+def _turn_away(
+    account: Account, request: ApiRequest, fault: Fault | None, limits: Limits | None
+) -> None:
+    """Raise the answer of what comes before the request is looked at."""
+    if fault in _REFUSALS:
+        raise _REFUSALS[fault]()
+    now = account.state.shared.world.now()
+    if limits is not None and not account.limiter.admits(request.verb, limits, now):
+        raise too_many("rate_limit")
 
 
 def _claim(account: Account, request: ApiRequest, params: Params) -> Reply | None:

@@ -14,17 +14,25 @@ from paykit.psp import (
     CreateRefund,
     FindPayment,
     FindRefund,
+    IncrementAuthorization,
     ListBalanceTransactions,
+    ReadCharge,
+    ReadDispute,
     ReadPayment,
     ReadRefund,
     ReadRequest,
     Request,
+    UpdatePayment,
 )
 
 __all__ = ["ask"]
 
 _SHOW_CHARGE: Final = ["latest_charge"]
 _LONGEST_PAGE: Final = 100
+_CANCEL_REASONS: Final = frozenset(
+    {"abandoned", "duplicate", "fraudulent", "requested_by_customer"}
+)
+"""The words that the provider has; others stay with paykit."""
 
 
 def ask(request: Request) -> str:
@@ -55,11 +63,17 @@ def _asked(request: Request) -> tuple[str, Mapping[str, object]]:
         case CapturePayment(payment=payment):
             return payment, {
                 "amount_to_capture": request.amount.minor,
+                "final_capture": request.final,
                 "metadata": request.metadata,
                 "expand": _SHOW_CHARGE,
             }
+        case IncrementAuthorization(payment=payment):
+            return payment, {"amount": request.amount.minor, "expand": _SHOW_CHARGE}
+        case UpdatePayment(payment=payment):
+            return payment, _update(request)
         case CancelPayment(payment=payment):
-            reason = request.reason
+            known = request.reason in _CANCEL_REASONS
+            reason = request.reason if known else None
             return payment, {"cancellation_reason": reason, "expand": _SHOW_CHARGE}
         case CreateRefund():
             return "", _refund(request)
@@ -78,8 +92,31 @@ def _creation(request: CreatePayment) -> Mapping[str, object]:
         "payment_method": request.payment_method,
         "customer": request.customer,
         "description": request.description,
+        "statement_descriptor": request.statement_descriptor,
         "statement_descriptor_suffix": request.statement_descriptor_suffix,
         "receipt_email": request.receipt_email,
+        "on_behalf_of": request.on_behalf_of,
+        "setup_future_usage": request.setup_future_usage,
+        "payment_method_options": _card_options(request),
+        "expand": _SHOW_CHARGE,
+    }
+
+
+def _card_options(request: CreatePayment) -> Mapping[str, object]:
+    """Return what is asked of a card; empty if nothing is."""
+    asked = {
+        "request_multicapture": request.multicapture,
+        "request_incremental_authorization": request.incremental_authorization,
+    }
+    card = {name: "if_available" for name, wanted in asked.items() if wanted}
+    return {"card": card} if card else {}
+
+
+def _update(request: UpdatePayment) -> Mapping[str, object]:
+    return {
+        "amount": None if request.amount is None else request.amount.minor,
+        "description": request.description,
+        "metadata": request.metadata,
         "expand": _SHOW_CHARGE,
     }
 
@@ -100,6 +137,10 @@ def _read(request: ReadRequest) -> tuple[str, Mapping[str, object]]:
             return payment, {"expand": _SHOW_CHARGE}
         case ReadRefund(refund=refund):
             return refund, {}
+        case ReadCharge(charge=charge):
+            return charge, {}
+        case ReadDispute(dispute=dispute):
+            return dispute, {}
         case FindPayment(since=since):
             # Down to the second: `created` has no finer resolution.
             created = {"gte": int(since.timestamp())}

@@ -1,8 +1,9 @@
 """
 What moves on the account's balance, and what it costs.
 
-A partial capture writes two movements: the charge in full, and one that takes the rest
-back. The second one's ``type`` says refund and only its ``reporting_category`` says
+With multicapture every capture writes one movement. Without it a partial capture
+writes two: the charge in full, and one that takes the rest back. The second one's
+``type`` says refund and only its ``reporting_category`` says
 ``partial_capture_reversal``: by its type it is a refund that no payer got.
 """
 
@@ -10,14 +11,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from paykit.testing.simulated.objects import (
-    SimBalanceTransaction,
-    SimCharge,
-    SimRefund,
-)
+from paykit.testing.simulated.objects import SimCharge, SimRefund
+from paykit.testing.simulated.posting import available_on, post
 from paykit.testing.simulated.state import State
 
-__all__ = ["post_capture", "post_failure", "post_refund", "post_refund_failure"]
+__all__ = [
+    "post_capture",
+    "post_failure",
+    "post_part",
+    "post_refund",
+    "post_refund_failure",
+]
 
 _FEE_PER_THOUSAND: Final = 29
 _FEE_FIXED: Final = 30
@@ -38,6 +42,11 @@ def post_capture(state: State, charge: SimCharge) -> None:
             -released.amount,
             _fee(charge.amount_captured) - _fee(charge.amount),
         )
+
+
+def post_part(state: State, charge: SimCharge, amount: int) -> None:
+    """Post one of several captures; the charge shows the last one's movement."""
+    charge.balance_transaction = _post(state, charge, "charge", amount, _fee(amount))
 
 
 def post_refund(state: State, refund: SimRefund) -> None:
@@ -78,16 +87,16 @@ def _post(
     fee: int = 0,
 ) -> str:
     """Write a movement and return its id."""
-    movement = SimBalanceTransaction(
-        id=state.new_id("txn"),
-        created=state.now(),
+    charge = state.charge(source.charge) if isinstance(source, SimRefund) else source
+    movement = post(
+        state,
         source=source.id,
-        charge=source.charge if isinstance(source, SimRefund) else source.id,
+        charge=charge.id,
+        category=category,
         type=_TYPES.get(category, category),
-        reporting_category=category,
         amount=amount,
-        fee=fee,
         currency=source.currency,
+        fee=fee,
+        available_on=available_on(state, charge, category),
     )
-    state.balance[movement.id] = movement
     return movement.id

@@ -1,4 +1,4 @@
-"""How simulated money moves: attempts, authorizations, captures and releases."""
+"""How simulated money moves: attempts, authorizations, and what banks do afterwards."""
 
 from __future__ import annotations
 
@@ -6,26 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from paykit.testing.simulated import disputes
 from paykit.testing.simulated.balance import post_capture, post_failure
-from paykit.testing.simulated.errors import card_error, unexpected_state
+from paykit.testing.simulated.capturing import take
+from paykit.testing.simulated.declines import DEBIT_DECLINES
+from paykit.testing.simulated.errors import unexpected_state
+from paykit.testing.simulated.fields import asked_of_card, charge_details, is_held
 from paykit.testing.simulated.methods import METHODS
-from paykit.testing.simulated.objects import (
-    SimCharge,
-    SimDecline,
-    SimIntent,
-    SimRefund,
-)
+from paykit.testing.simulated.objects import SimCharge, SimDecline, SimIntent
 from paykit.testing.simulated.state import State
 
-__all__ = [
-    "attempt",
-    "fall_back",
-    "post_late",
-    "release",
-    "return_debit",
-    "settle",
-    "take",
-]
+__all__ = ["attempt", "fall_back", "post_late", "return_debit", "settle"]
 
 _AUTHORIZED_FOR: Final = timedelta(days=7)
 """How long a card authorization holds (Visa, paid online by the customer)."""
@@ -34,22 +25,25 @@ _RETURNED: Final = SimDecline(
     "debit_not_authorized",
     None,
     None,
-    "The customer has notified their bank that this payment was unauthorized.",
+    DEBIT_DECLINES["debit_not_authorized"].message,
 )
 
 
-def attempt(state: State, intent: SimIntent) -> None:
-    """Charge the payment's method now; raises `ProviderError` 402 if it is declined."""
+def attempt(
+    state: State, intent: SimIntent, *, authenticated: bool = False
+) -> SimDecline | None:
+    """Charge the payment's method now; return why that was declined, if it was."""
     method = METHODS[intent.payment_method or ""]
     intent.last_error = None
     if method.slow:
         _start_slow(state, intent)
-    elif method.decline is None:
-        _authorize(state, intent)
-    else:
+        return None
+    if method.decline is not None:
         charge = _new_charge(state, intent, "failed")
-        decline = _fail(state, intent, charge, method.decline)
-        raise card_error(decline, intent)
+        charge.authenticated = authenticated
+        return _fail(state, intent, charge, method.decline)
+    _authorize(state, intent, authenticated)
+    return None
 
 
 def fall_back(intent: SimIntent) -> None:
@@ -58,55 +52,20 @@ def fall_back(intent: SimIntent) -> None:
     intent.payment_method = None
 
 
-def take(state: State, intent: SimIntent, charge: SimCharge, amount: int) -> None:
-    """Capture `amount` once and for all; what is left of the authorization goes."""
-    charge.captured = True
-    charge.amount_captured = amount
-    intent.amount_capturable = 0
-    intent.amount_received = amount
-    intent.status = "succeeded"
-    if amount < charge.amount:
-        release(state, charge)
-    if intent.capture_method == "automatic_async":
-        state.unposted.append(charge.id)
-    else:
-        post_capture(state, charge)
-
-
-def release(state: State, charge: SimCharge, reason: str | None = None) -> None:
-    """
-    Give up what was authorized and not captured.
-
-    Stripe shows that as a refund, though no payer gets it, and sends no event about
-    that refund.
-    """
-    charge.amount_released = charge.amount - charge.amount_captured
-    refund = SimRefund(
-        id=state.new_id("re"),
-        created=state.now(),
-        intent=charge.intent,
-        charge=charge.id,
-        amount=charge.amount_released,
-        currency=charge.currency,
-        release=True,
-        reason=reason,
-    )
-    state.refunds[refund.id] = refund
-
-
 def settle(state: State, charge: SimCharge) -> None:
     """Let a pending charge come to its end, as its payment method says."""
-    if charge.status != "pending":
+    method = METHODS[charge.payment_method]
+    if charge.status != "pending" or not method.settles:
         return
     intent = state.intent(charge.intent)
-    decline = METHODS[charge.payment_method].decline
-    if decline is not None:
-        _fail(state, intent, charge, decline)
+    if method.decline is not None:
+        _fail(state, intent, charge, method.decline)
         return
     charge.status = "succeeded"
     take(state, intent, charge, charge.amount)
     state.emit("charge.succeeded", charge)
     state.emit("payment_intent.succeeded", intent)
+    _maybe_dispute(state, charge)
 
 
 def post_late(state: State) -> None:
@@ -116,6 +75,7 @@ def post_late(state: State) -> None:
         charge = state.charge(reference)
         post_capture(state, charge)
         state.emit("charge.updated", charge, {"balance_transaction": None})
+        _maybe_dispute(state, charge)
 
 
 def return_debit(state: State, intent: SimIntent) -> None:
@@ -142,10 +102,13 @@ def _fail(
     return decline
 
 
-def _authorize(state: State, intent: SimIntent) -> None:
+def _authorize(state: State, intent: SimIntent, authenticated: bool) -> None:
     charge = _new_charge(state, intent, "succeeded")
-    if intent.capture_method == "manual":
+    charge.authenticated = authenticated
+    if is_held(intent):
         charge.capture_before = charge.created + _AUTHORIZED_FOR
+        charge.multicapture = asked_of_card(intent, "multicapture")
+        charge.incremental = asked_of_card(intent, "incremental_authorization")
         intent.amount_capturable = intent.amount
         intent.status = "requires_capture"
         changed = "payment_intent.amount_capturable_updated"
@@ -154,6 +117,13 @@ def _authorize(state: State, intent: SimIntent) -> None:
         changed = "payment_intent.succeeded"
     state.emit("charge.succeeded", charge)
     state.emit(changed, intent)
+    _maybe_dispute(state, charge)
+
+
+def _maybe_dispute(state: State, charge: SimCharge) -> None:
+    """Dispute a charge whose card does that, once its money is on the balance."""
+    if charge.balance_transaction is not None:
+        disputes.open_for(state, charge)
 
 
 def _start_slow(state: State, intent: SimIntent) -> None:
@@ -173,6 +143,7 @@ def _new_charge(state: State, intent: SimIntent, status: str) -> SimCharge:
         status=status,
         payment_method=intent.payment_method or "",
         metadata={**intent.metadata},
+        details=charge_details(intent),
     )
     state.charges[charge.id] = charge
     intent.latest_charge = charge.id

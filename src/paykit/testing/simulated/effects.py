@@ -25,7 +25,7 @@ class Effects:
     attempts: Mapping[str, int]
     """All charges, the failed ones too."""
     captures: Mapping[str, int]
-    """Charges that money was taken from."""
+    """How often money was taken; with multicapture more than once from one charge."""
     captured: Mapping[str, int]
     refunds: Mapping[str, int]
     """Refunds that did not fail, without the release of what was not captured."""
@@ -85,10 +85,13 @@ class _Tally:
         for intent in chosen:
             for by_intent in self._by_intent:
                 by_intent[intent] += 0
+            self.captures[intent] += state.intents[intent].captures
         self._count_charges(state, chosen)
         self._count_refunds(state, chosen)
         for movement in state.balance.values():
-            if state.charges[movement.charge].intent in chosen:
+            # A payout goes back to no charge.
+            charge = state.charges.get(movement.charge or "")
+            if charge is not None and charge.intent in chosen:
                 self.balance[movement.currency] += movement.amount - movement.fee
 
     def _count_charges(self, state: State, chosen: Collection[str]) -> None:
@@ -96,7 +99,6 @@ class _Tally:
             if charge.intent in chosen:
                 self.attempts[charge.intent] += 1
                 self.charges[charge.intent] += charge.status == "succeeded"
-                self.captures[charge.intent] += charge.captured
                 self.captured[charge.intent] += charge.amount_captured
 
     def _count_refunds(self, state: State, chosen: Collection[str]) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from paykit.testing.simulated.account_objects import SimSetupIntent
 from paykit.testing.simulated.objects import SimDecline, SimIntent
 
 __all__ = [
     "ProviderError",
     "card_error",
     "charge_already_refunded",
+    "forbidden",
     "idempotency_error",
     "invalid",
     "key_in_use",
     "missing",
     "not_found",
+    "refusal",
     "server_error",
     "too_many",
+    "unauthorized",
     "unexpected_state",
 ]
 
@@ -32,6 +36,7 @@ class ProviderError(Exception):
     param: str | None = None
     decline: SimDecline | None = None
     intent: SimIntent | None = None
+    setup: SimSetupIntent | None = None
     executed: bool = False
     """Whether the request began to execute: only then its key keeps the answer."""
 
@@ -48,6 +53,15 @@ def invalid(message: str, *, code: str | None, param: str | None) -> ProviderErr
         code=code,
         param=param,
     )
+
+
+def refusal(
+    message: str, *, code: str | None, param: str | None = None
+) -> ProviderError:
+    """Refuse what the object's state does not allow: 400, and the key remembers it."""
+    error = invalid(message, code=code, param=param)
+    error.executed = True
+    return error
 
 
 def missing(param: str) -> ProviderError:
@@ -132,6 +146,24 @@ def too_many(code: str) -> ProviderError:
         type="invalid_request_error",
         message="Too many requests. Retry with an exponential backoff.",
         code=code,
+    )
+
+
+def unauthorized() -> ProviderError:
+    """Answer 401: the API key is none, or no longer."""
+    return ProviderError(
+        status=401, type="invalid_request_error", message="Invalid API Key provided."
+    )
+
+
+def forbidden() -> ProviderError:
+    """Answer 403: the API key may not do that."""
+    return ProviderError(
+        status=403,
+        type="invalid_request_error",
+        message="The provided key does not have the required permissions for this "
+        "endpoint.",
+        code="more_permissions_required",
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
-from paykit.psp import PspEvent, SignatureInvalid, WebhookEnvelope
+from paykit.psp import Named, PspEvent, SignatureInvalid, Subject, WebhookEnvelope
 from paykit.testing.simulated.objects import Json
 from paykit.testing.simulated.read import read_object, read_text, read_time
 from paykit.testing.simulated.render import API_VERSION
@@ -20,6 +21,7 @@ def read_envelope(body: bytes) -> WebhookEnvelope:
             event_id=read_text(event, "id"),
             event_type=read_text(event, "type"),
             account=_account(event),
+            livemode=_mode(event),
         )
     except ValueError as error:
         raise SignatureInvalid("the webhook is not readable") from error
@@ -28,21 +30,61 @@ def read_envelope(body: bytes) -> WebhookEnvelope:
 def read_event(body: bytes) -> PspEvent:
     """Parse a stored webhook; raises `ValueError` for a broken payload."""
     event = _event(body)
-    data, request = event.get("data"), event.get("request")
-    if not isinstance(data, dict) or not isinstance(data.get("object"), dict):
-        raise ValueError("an event without an object")
+    request = event.get("request")
     key = request.get("idempotency_key") if isinstance(request, dict) else None
     return PspEvent(
         id=read_text(event, "id"),
         type=read_text(event, "type"),
-        # Events are stored: they must not carry what a payer's browser may use.
-        subject=read_object({**data["object"], "client_secret": None}),
+        subject=_subject(event),
         current=event.get("api_version") == API_VERSION,
         created=read_time(event.get("created")),
         account=_account(event),
         livemode=event.get("livemode") is True,
         idempotency_key=key if isinstance(key, str) else None,
     )
+
+
+_READABLE: Final = {
+    "payment_intent": "payment",
+    "charge": "charge",
+    "refund": "refund",
+    "dispute": "dispute",
+}
+"""The kinds of objects that can be read again, in paykit's words."""
+
+
+def _subject(event: Json) -> Subject:
+    """Return the object of the event; another version of it is only named."""
+    if event.get("object") == "v2.core.event":
+        return _named(event.get("related_object"), "type")
+    data = event.get("data")
+    thing = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(thing, dict):
+        raise ValueError("an event without an object")
+    if event.get("api_version") != API_VERSION and thing.get("object") in _READABLE:
+        return _named(thing, "object")
+    # Events are stored: they must not carry what a payer's browser may use.
+    return read_object({**thing, "client_secret": None})
+
+
+def _named(thing: object, kind: str) -> Named | None:
+    """Return which object `thing` is; its kind stands under the name `kind`."""
+    if not isinstance(thing, dict) or thing.get(kind) not in _READABLE:
+        return None
+    known, reference = _READABLE[thing[kind]], read_text(thing, "id")
+    intent, metadata = thing.get("payment_intent"), thing.get("metadata")
+    items = metadata.items() if isinstance(metadata, dict) else ()
+    return Named(
+        kind=known,
+        reference=reference,
+        payment=intent if isinstance(intent, str) else None,
+        metadata={key: str(value) for key, value in items},
+    )
+
+
+def _mode(event: Json) -> bool | None:
+    livemode = event.get("livemode")
+    return livemode if isinstance(livemode, bool) else None
 
 
 def _event(body: bytes) -> Json:
@@ -57,5 +99,6 @@ def _event(body: bytes) -> Json:
 
 
 def _account(event: Json) -> str | None:
-    account = event.get("account")
+    """Return the connected account; a thin event has it as its context."""
+    account = event.get("account") or event.get("context")
     return account if isinstance(account, str) else None

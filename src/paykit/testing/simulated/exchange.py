@@ -36,6 +36,10 @@ class Damage(StrEnum):
     """The answer never comes, and the connection stays open."""
     TRUNCATED = auto()
     """The answer's body ends in the middle."""
+    EMPTY = auto()
+    """The answer has no body."""
+    HTML = auto()
+    """The answer is not the provider's: a page of HTML by some proxy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Reply:
     original_request: str | None = None
     """For a repeated answer: the id of the request that was executed."""
     damage: Damage | None = None
+    should_retry: bool | None = None
+    """What the header ``Stripe-Should-Retry`` says; None without one."""
 
     @property
     def replayed(self) -> bool:

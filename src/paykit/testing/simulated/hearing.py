@@ -68,7 +68,7 @@ def _not_heard(damage: Damage) -> Answer:
             return Unknown(reason="the connection broke")
         case Damage.SILENT:
             return Unknown(reason="timed out")
-        case Damage.TRUNCATED:
+        case Damage.TRUNCATED | Damage.EMPTY | Damage.HTML:
             return Unknown(reason="the answer is not readable")
     assert_never(damage)
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from paykit.testing.simulated.errors import idempotency_error, invalid, key_in_use
 from paykit.testing.simulated.exchange import Reply
+from paykit.testing.simulated.rows import Row
 
 __all__ = ["RETENTION", "Keys", "Remembered"]
 
@@ -25,7 +26,7 @@ _LONGEST: Final = 255
 
 
 @dataclass(slots=True)
-class Remembered:
+class Remembered(Row):
     """What is known of one key."""
 
     endpoint: str

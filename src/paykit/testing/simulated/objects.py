@@ -6,6 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from paykit.testing.simulated.account_objects import (
+    SimEndpoint,
+    SimPayout,
+    SimSetupIntent,
+    SimTestClock,
+)
+from paykit.testing.simulated.claims import SimDispute, SimReview, SimWarning
+from paykit.testing.simulated.movements import SimBalanceTransaction
+from paykit.testing.simulated.rows import Row
+
 __all__ = [
     "DEFAULT_ACCOUNT",
     "Json",
@@ -37,7 +47,7 @@ class SimDecline:
 
 
 @dataclass(slots=True, kw_only=True)
-class SimIntent:
+class SimIntent(Row):
     """A PaymentIntent. Amounts are minor units of `currency`."""
 
     id: str
@@ -53,12 +63,24 @@ class SimIntent:
     metadata: dict[str, str] = field(default_factory=dict)
     details: Json = field(default_factory=dict)
     """Accepted parameters that change nothing here, such as the description."""
+    method_options: Json = field(default_factory=dict)
+    """``payment_method_options`` as sent, by the type of payment method."""
+    captures: int = 0
+    """How often money was captured; more than once only with multicapture."""
+    increments: int = 0
+    """How often a higher authorization was asked for, declined requests included."""
     redirects: bool = True
     """Whether payment methods that redirect may be used: then `return_url` is due."""
     return_url: str | None = None
+    uses_sdk: bool = False
+    """Whether the payer's device runs Stripe's SDK, which needs no redirect."""
     last_error: SimDecline | None = None
     canceled_at: datetime | None = None
     cancellation_reason: str | None = None
+    review: str | None = None
+    """The review that somebody opened about it."""
+    changed: datetime | None = None
+    """When it last changed: search finds it later; see `simulated.search`."""
 
     @property
     def client_secret(self) -> str:
@@ -67,7 +89,7 @@ class SimIntent:
 
 
 @dataclass(slots=True, kw_only=True)
-class SimCharge:
+class SimCharge(Row):
     """One attempt to move money."""
 
     id: str
@@ -79,8 +101,17 @@ class SimCharge:
     """``pending``, ``succeeded`` or ``failed``."""
     payment_method: str
     metadata: dict[str, str]
+    details: Json = field(default_factory=dict)
+    """What the payment said when it was confirmed, such as the description."""
     captured: bool = False
+    """Whether no more can be captured; `amount_captured` may be 0 all the same."""
     amount_captured: int = 0
+    multicapture: bool = False
+    """Whether the authorization may be captured in parts."""
+    incremental: bool = False
+    """Whether the authorization may be raised."""
+    authenticated: bool = False
+    """Whether the payer passed 3-D Secure for it."""
     amount_refunded: int = 0
     """What was given back, pending refunds included, failed ones not."""
     amount_released: int = 0
@@ -89,6 +120,11 @@ class SimCharge:
     balance_transaction: str | None = None
     failure_balance_transaction: str | None = None
     decline: SimDecline | None = None
+    disputed: bool = False
+    review: str | None = None
+    """The review that somebody opened about it."""
+    changed: datetime | None = None
+    """When it last changed: search finds it later; see `simulated.search`."""
 
     @property
     def refundable(self) -> int:
@@ -97,7 +133,7 @@ class SimCharge:
 
 
 @dataclass(slots=True, kw_only=True)
-class SimRefund:
+class SimRefund(Row):
     """A refund of a captured charge, or the release of what was not captured."""
 
     id: str
@@ -119,23 +155,7 @@ class SimRefund:
 
 
 @dataclass(slots=True, kw_only=True)
-class SimBalanceTransaction:
-    """One movement on the account's balance; ``net = amount - fee``."""
-
-    id: str
-    created: datetime
-    source: str
-    charge: str
-    """The charge that the movement goes back to, also for a refund's."""
-    type: str
-    reporting_category: str
-    amount: int
-    fee: int
-    currency: str
-
-
-@dataclass(slots=True, kw_only=True)
-class SimEvent:
+class SimEvent(Row):
     """An event, with its object as it looked when the event happened."""
 
     id: str
@@ -148,9 +168,28 @@ class SimEvent:
     request_id: str | None
     idempotency_key: str | None
     delivered: bool = False
+    """Whether the one receiver took it, or all endpoints accepted it."""
+    waiting: list[str] | None = None
+    """The endpoints that have not accepted it; None if the account had none."""
+
+    @property
+    def pending(self) -> int:
+        """How many webhooks about it have not been accepted."""
+        return int(not self.delivered) if self.waiting is None else len(self.waiting)
 
 
 SimObject: TypeAlias = (
-    SimIntent | SimCharge | SimRefund | SimBalanceTransaction | SimEvent
+    SimIntent
+    | SimCharge
+    | SimRefund
+    | SimBalanceTransaction
+    | SimEvent
+    | SimDispute
+    | SimReview
+    | SimWarning
+    | SimPayout
+    | SimSetupIntent
+    | SimEndpoint
+    | SimTestClock
 )
 """Whatever the provider can show."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from paykit.testing.simulated.account_parameters import REQUIRED, TAKES, Kind
 from paykit.testing.simulated.errors import invalid, missing
 from paykit.testing.simulated.objects import Json
 
@@ -51,6 +52,8 @@ class Params:
 
     def metadata(self, old: Mapping[str, str]) -> dict[str, str]:
         """Return `old` with the sent metadata merged in; an empty value unsets."""
+        if self.values.get("metadata") == "":
+            return {}
         merged = {**old}
         for key, value in self.table("metadata").items():
             merged[key] = str(value)
@@ -87,6 +90,11 @@ def _read_table(name: str, value: object) -> object:
     return value
 
 
+def _read_metadata(name: str, value: object) -> object:
+    """Read metadata; an empty text, kept as it is, unsets all of it."""
+    return "" if value == "" else _read_table(name, value)
+
+
 def _read_texts(name: str, value: object) -> object:
     if not isinstance(value, list):
         raise invalid("Invalid array", code="parameter_invalid", param=name)
@@ -98,6 +106,16 @@ def _read_range(name: str, value: object) -> object:
     if not isinstance(value, dict):
         return {"gte": _read_number(name, value), "lte": _read_number(name, value)}
     return {key: _read_number(f"{name}[{key}]", bound) for key, bound in value.items()}
+
+
+def _read_transfer(name: str, value: object) -> object:
+    """Read ``transfer_data``, whose amount is a number."""
+    table = _read_table(name, value)
+    assert isinstance(table, dict)
+    if "amount" in table:
+        amount = _read_number(f"{name}[amount]", table["amount"])
+        return {**table, "amount": amount}
+    return table
 
 
 def _read_off_session(name: str, value: object) -> object:
@@ -121,7 +139,7 @@ def _spec(*groups: Mapping[str, Reader], required: tuple[str, ...] = ()) -> _Spe
 _PAYMENT: Final[Mapping[str, Reader]] = {
     "amount": _read_number,
     "currency": _read_text,
-    "metadata": _read_table,
+    "metadata": _read_metadata,
     "payment_method": _read_text,
     "customer": _read_text,
     "description": _read_text,
@@ -133,6 +151,8 @@ _PAYMENT: Final[Mapping[str, Reader]] = {
     "shipping": _read_table,
     "payment_method_options": _read_table,
     "capture_method": _read_text,
+    "application_fee_amount": _read_number,
+    "transfer_data": _read_transfer,
 }
 _CONFIRM: Final[Mapping[str, Reader]] = {
     "payment_method": _read_text,
@@ -149,10 +169,17 @@ _CONFIRM: Final[Mapping[str, Reader]] = {
 }
 _CREATE: Final[Mapping[str, Reader]] = {
     "confirm": _read_flag,
+    "on_behalf_of": _read_text,
     "automatic_payment_methods": _read_table,
     "allowed_payment_method_types": _read_texts,
     "excluded_payment_method_types": _read_texts,
     "confirmation_method": _read_text,
+}
+_AT_CAPTURE: Final[Mapping[str, Reader]] = {
+    "application_fee_amount": _read_number,
+    "metadata": _read_metadata,
+    "statement_descriptor": _read_text,
+    "transfer_data": _read_transfer,
 }
 _PAGE: Final[Mapping[str, Reader]] = {
     "limit": _read_number,
@@ -161,20 +188,43 @@ _PAGE: Final[Mapping[str, Reader]] = {
     "created": _read_range,
 }
 
+_READERS: Final[Mapping[Kind, Reader]] = {
+    "flag": _read_flag,
+    "number": _read_number,
+    "range": _read_range,
+    "table": _read_table,
+    "text": _read_text,
+    "texts": _read_texts,
+}
+
 _SPECS: Final[Mapping[str, _Spec]] = {
+    **{
+        verb: _spec(
+            {
+                name: _read_metadata if name == "metadata" else _READERS[kind]
+                for name, kind in takes.items()
+            },
+            required=REQUIRED.get(verb, ()),
+        )
+        for verb, takes in TAKES.items()
+    },
     "create_payment": _spec(
         _PAYMENT, _CONFIRM, _CREATE, required=("amount", "currency")
     ),
     "update_payment": _spec(_PAYMENT),
-    "confirm_payment": _spec(_CONFIRM),
+    "confirm_payment": _spec(_CONFIRM, {"client_secret": _read_text}),
     "capture_payment": _spec(
+        _AT_CAPTURE,
         {
             "amount_to_capture": _read_number,
             "final_capture": _read_flag,
-            "metadata": _read_table,
-            "statement_descriptor": _read_text,
             "statement_descriptor_suffix": _read_text,
-        }
+        },
+    ),
+    "increment_authorization": _spec(
+        _AT_CAPTURE,
+        {"amount": _read_number, "description": _read_text},
+        required=("amount",),
     ),
     "cancel_payment": _spec({"cancellation_reason": _read_text}),
     "read_payment": _spec({"client_secret": _read_text}),
@@ -185,17 +235,23 @@ _SPECS: Final[Mapping[str, _Spec]] = {
             "charge": _read_text,
             "amount": _read_number,
             "reason": _read_text,
-            "metadata": _read_table,
+            "metadata": _read_metadata,
         }
     ),
-    "update_refund": _spec({"metadata": _read_table}),
+    "update_refund": _spec({"metadata": _read_metadata}),
     "read_refund": _spec(),
     "find_refund": _spec(_PAGE, {"payment_intent": _read_text, "charge": _read_text}),
     "read_charge": _spec(),
     "list_charges": _spec(_PAGE, {"payment_intent": _read_text}),
     "read_balance_transaction": _spec(),
     "list_balance_transactions": _spec(
-        _PAGE, {"source": _read_text, "type": _read_text, "currency": _read_text}
+        _PAGE,
+        {
+            "source": _read_text,
+            "payout": _read_text,
+            "type": _read_text,
+            "currency": _read_text,
+        },
     ),
     "read_event": _spec(),
     "list_events": _spec(

@@ -12,18 +12,28 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from threading import RLock
 from typing import TypeVar
 
 from paykit.clock import SYSTEM, World
-from paykit.testing.simulated import charging, intents, refunds
-from paykit.testing.simulated.admission import Account, Ticket, admit, execute
+from paykit.testing.simulated import captures, charging, confirming, refunds
+from paykit.testing.simulated.admission import (
+    Account,
+    Ticket,
+    admit,
+    execute,
+    turn_back,
+)
 from paykit.testing.simulated.archive import pack, unpack
+from paykit.testing.simulated.changes import Changes, Guard
+from paykit.testing.simulated.controls import Controls
+from paykit.testing.simulated.deliveries import Delivery, accept, due_deliveries
 from paykit.testing.simulated.effects import Effects, effects_of
 from paykit.testing.simulated.endpoints import perform
 from paykit.testing.simulated.errors import not_found
 from paykit.testing.simulated.exchange import ApiRequest, Reply
-from paykit.testing.simulated.faults import Faults
+from paykit.testing.simulated.faults import Faults, Planned
+from paykit.testing.simulated.forwarding import forward, stop_forwarding
+from paykit.testing.simulated.limits import Limits
 from paykit.testing.simulated.objects import (
     DEFAULT_ACCOUNT,
     Json,
@@ -59,11 +69,14 @@ class SimulatedProvider:
         webhook_secret: str = "whsec_simulated",
     ) -> None:
         """Open for business, without a history; `tag` becomes part of every id."""
-        self._lock = RLock()
+        self._lock = Guard(self._tell)
+        self._changes: Changes | None = None
         self._shared = Shared(world, tag)
         self._accounts: dict[str, Account] = {}
         self.faults = Faults()
+        self.limits: Limits | None = None
         self.webhook_secret = webhook_secret
+        self.controls = Controls(self._shared, self._unasked)
 
     @property
     def world(self) -> World:
@@ -77,16 +90,20 @@ class SimulatedProvider:
         ticket = self.begin(request)
         return ticket if isinstance(ticket, Reply) else self.finish(ticket)
 
-    def begin(self, request: ApiRequest) -> Ticket | Reply:
+    def begin(
+        self, request: ApiRequest, fault: Planned | None = None
+    ) -> Ticket | Reply:
         """
         Let `request` in and hold its key; or answer it without executing.
 
         Whoever gets a `Ticket` waits for its `delay_seconds` and must then `finish` it:
-        meanwhile its key is in use, and other requests go on.
+        meanwhile its key is in use, and other requests go on. `fault` is what goes
+        wrong with this request, instead of what is planned in `faults`.
         """
-        planned = self.faults.take(request)
         with self._lock:
-            return admit(self._account(request.account), request, planned)
+            planned = fault or self.faults.take(request, self.world.now())
+            account = self._account(request.account)
+            return admit(account, request, planned, self.limits)
 
     def finish(self, ticket: Ticket) -> Reply:
         """Execute what `begin` let in, remember the answer and give it."""
@@ -95,6 +112,11 @@ class SimulatedProvider:
             reply = execute(account, ticket)
             charging.post_late(account.state)
             return reply
+
+    def turn_back(self, ticket: Ticket) -> Reply:
+        """Answer ``lock_timeout`` to what `begin` let in, instead of `finish`."""
+        with self._lock:
+            return turn_back(self._account(ticket.request.account), ticket)
 
     def call(self, verb: str, target: str = "", /, **params: object) -> Json:
         """
@@ -115,12 +137,12 @@ class SimulatedProvider:
     def complete_authentication(self, payment: str, success: bool = True) -> None:
         """Let the payer pass 3-D Secure, or fail it."""
         with self._outside(payment) as (state, intent):
-            intents.authenticate(state, intent, success=success)
+            confirming.authenticate(state, intent, success=success)
 
     def expire_authorization(self, payment: str, *, reason: str = "automatic") -> None:
         """Let an authorization run out; `reason` may also be ``expired``."""
         with self._outside(payment) as (state, intent):
-            intents.expire(state, intent, reason)
+            captures.expire(state, intent, reason)
 
     def return_debit(self, payment: str) -> None:
         """Let the charge of a succeeded payment fail after all."""
@@ -167,6 +189,15 @@ class SimulatedProvider:
         approved = [row for row in rows if row.status == "succeeded"]
         return [row.created for row in approved if row.intent == payment]
 
+    def statuses_of(self, payment: str) -> list[str]:
+        """Return the statuses that this payment went through, as its events show."""
+        with self._lock:
+            return [
+                str(event.object["status"])
+                for event in self._shared.events.values()
+                if event.object["id"] == payment
+            ]
+
     def intents_with(self, key: str, value: str) -> list[SimIntent]:
         """Return the payments whose metadata has this item, oldest first."""
         rows = self._all(lambda state: state.intents)
@@ -191,10 +222,36 @@ class SimulatedProvider:
             body = json.dumps(render(event)).encode()
             return body, sign(body, self.webhook_secret, self.world.now())
 
-    def mark_delivered(self, event: SimEvent) -> None:
-        """Note that the receiver has accepted `event`."""
+    def mark_delivered(self, event: SimEvent, endpoint: str | None = None) -> None:
+        """Note that the receiver, or one of the endpoints, has accepted `event`."""
         with self._lock:
-            event.delivered = True
+            if endpoint is None:
+                event.delivered = True
+            else:
+                accept(event, endpoint)
+
+    def deliveries(self, ready: Callable[[str, str], bool]) -> list[Delivery]:
+        """
+        Return what the webhook endpoints have not accepted yet, oldest event first.
+
+        Only the ids of events and endpoints for which `ready` is true.
+        """
+        with self._lock:
+            return list(due_deliveries(self._shared, ready))
+
+    def has_endpoints(self) -> bool:
+        """Whether there is any webhook endpoint."""
+        with self._lock:
+            return any(self._shared.endpoints.values())
+
+    def forward(self, url: str | None, secret: str) -> None:
+        """Send all events to `url` from now on; None stops that."""
+        with self._lock:
+            state = self._account(DEFAULT_ACCOUNT).state
+            if url is None:
+                stop_forwarding(state)
+            else:
+                forward(state, url, secret)
 
     def pending_webhooks(self) -> list[tuple[bytes, dict[str, str]]]:
         """
@@ -224,11 +281,67 @@ class SimulatedProvider:
         """Remember what `dump` returned, instead of what is remembered now."""
         with self._lock:
             self._accounts = unpack(dumped, self._shared)
+            self._shared.endpoints = {
+                name: account.state.endpoints
+                for name, account in self._accounts.items()
+            }
+            self._watch()
+
+    def reset(self) -> None:
+        """
+        Forget everything but which ids were given, so that none is given twice.
+
+        Planned faults are forgotten, too.
+        """
+        with self._lock:
+            self.faults.clear()
+            self._accounts = {}
+            self._shared.endpoints = {}
+            self._shared.events = {}
+            self._shared.endpoints = {}
+            self._watch()
+
+    def journal(self, write: Callable[[bytes], None] | None) -> None:
+        """
+        Give `write` the memory, and then every change to it before anybody hears of it.
+
+        None ends that.
+
+        Both are JSON objects; `paykit.testing.simulated.changes.merge` joins them into
+        what `load` takes. Whoever gave out an answer has written it: `write` returns
+        before the answer is given, and its errors keep it from being given.
+        """
+        with self._lock:
+            self._changes = None if write is None else Changes(self._shared, write)
+            self._watch()
+
+    def _watch(self) -> None:
+        """Let all of the memory be told anew, if anybody is told at all."""
+        if self._changes is not None:
+            self._changes = self._changes.anew()
+            for account in self._accounts.values():
+                self._changes.watch(account)
+
+    def _tell(self) -> None:
+        if self._changes is not None:
+            self._changes.tell(self._accounts)
 
     def _account(self, name: str) -> Account:
         if name not in self._accounts:
             self._accounts[name] = Account(State(self._shared, name))
+            if self._changes is not None:
+                self._changes.watch(self._accounts[name])
         return self._accounts[name]
+
+    @contextmanager
+    def _unasked(self, account: str) -> Iterator[list[State]]:
+        """Change accounts without a request, `account` first: events then name none."""
+        with self._lock:
+            first = self._account(account).state
+            states = [one.state for one in self._accounts.values()]
+            for state in states:
+                state.cause = Cause()
+            yield [first, *(state for state in states if state is not first)]
 
     def _state_of(self, payment: str) -> State:
         for account in self._accounts.values():

@@ -68,7 +68,9 @@ class _Simulated:
     @property
     def capabilities(self) -> Capabilities:
         """Everything that paykit can ask for."""
-        return Capabilities()
+        return Capabilities(
+            multicapture=True, incremental_authorization=True, update_payment=True
+        )
 
     def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
         """Return `request` as JSON text; `UsageError` for a write without a key."""
@@ -217,10 +219,14 @@ _READERS: Final[Mapping[str, Callable[[Json], Snapshot]]] = {
     "confirm_payment": read.read_payment,
     "capture_payment": read.read_payment,
     "cancel_payment": read.read_payment,
+    "increment_authorization": read.read_payment,
+    "update_payment": read.read_payment,
     "read_payment": read.read_payment,
     "find_payment": read.read_payment,
     "create_refund": read.read_refund,
     "read_refund": read.read_refund,
+    "read_charge": read.read_charge,
+    "read_dispute": read.read_dispute,
     "find_refund": read.read_refund,
     "list_balance_transactions": _read_movements,
 }

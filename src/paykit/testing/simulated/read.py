@@ -15,12 +15,17 @@ from paykit.psp import (
     BalanceTransaction,
     ChargeSnapshot,
     Decline,
+    DisputeSnapshot,
+    DisputeStatus,
+    FraudWarningSnapshot,
     NextAction,
     PaymentSnapshot,
     PaymentStatus,
     RefundSnapshot,
     RefundStatus,
+    ReviewSnapshot,
     Subject,
+    UnbookedSnapshot,
 )
 from paykit.testing.simulated.objects import Json
 
@@ -28,6 +33,7 @@ __all__ = [
     "read_balance_transaction",
     "read_charge",
     "read_decline",
+    "read_dispute",
     "read_object",
     "read_payment",
     "read_refund",
@@ -48,6 +54,8 @@ _STATUSES: Final = {
 
 _REFUND_STATUSES: Final = frozenset(RefundStatus) - {RefundStatus.UNRECOGNIZED}
 
+_DISPUTE_STATUSES: Final = frozenset(DisputeStatus) - {DisputeStatus.UNRECOGNIZED}
+
 _EXPIRED: Final = ("automatic", "expired")
 """The provider's own reasons for canceling a hold that ran out."""
 
@@ -63,6 +71,14 @@ def read_object(body: Json) -> Subject:
             return read_charge(body)
         case "refund":
             return read_refund(body)
+        case "dispute":
+            return read_dispute(body)
+        case "review":
+            return _read_review(body)
+        case "radar.early_fraud_warning":
+            return _read_fraud_warning(body)
+        case "payout" | "setup_intent":
+            return _read_unbooked(body)
         case _:
             return None
 
@@ -97,22 +113,28 @@ def read_charge(body: Json) -> ChargeSnapshot:
     """
     Return the snapshot of a ``charge``.
 
-    Its ``amount_refunded`` counts a released hold as refunded: what was authorized and
-    never captured is taken out again, for no payer got that back.
+    Its ``amount_refunded`` counts a released hold as refunded, unless it was captured
+    in parts: what was authorized and never captured is taken out again, for no payer
+    got that back.
     """
     amount, captured = _number(body, "amount"), _number(body, "amount_captured")
-    given_back = _number(body, "amount_refunded")
+    in_parts = _offers(body, "multicapture")
+    released = 0 if in_parts else amount - captured
     return ChargeSnapshot(
         reference=read_text(body, "id"),
         payment=_reference(body.get("payment_intent")),
         status=read_text(body, "status"),
         amount=amount,
         captured=captured,
-        refunded=max(0, given_back - (amount - captured)),
+        refunded=max(0, _number(body, "amount_refunded") - released),
         currency=read_text(body, "currency"),
         capture_before=_capture_before(body),
         decline=_charge_decline(body),
         disputed=body.get("disputed") is True,
+        returned=read_text(body, "status") == "failed"
+        and body.get("failure_balance_transaction") is not None,
+        multicapture=in_parts,
+        incremental_authorization=_offers(body, "incremental_authorization"),
     )
 
 
@@ -132,6 +154,57 @@ def read_refund(body: Json) -> RefundSnapshot:
         failure_reason=_optional(body, "failure_reason"),
         metadata=_metadata(body),
         created=read_time(body.get("created")),
+    )
+
+
+def read_dispute(body: Json) -> DisputeSnapshot:
+    """Return the snapshot of a ``dispute``."""
+    raw = read_text(body, "status")
+    known = raw in _DISPUTE_STATUSES
+    evidence = _optional_tree(body, "evidence_details") or {}
+    sent, moved = evidence.get("submission_count"), body.get("balance_transactions")
+    return DisputeSnapshot(
+        reference=read_text(body, "id"),
+        charge=_reference(body.get("charge")),
+        payment=_reference(body.get("payment_intent")),
+        status=DisputeStatus(raw) if known else DisputeStatus.UNRECOGNIZED,
+        raw_status=raw,
+        amount=_number(body, "amount"),
+        currency=read_text(body, "currency"),
+        reason=_optional(body, "reason"),
+        evidence_due_by=read_time(evidence.get("due_by") or None),
+        submissions=sent if isinstance(sent, int) else 0,
+        charge_refundable=body.get("is_charge_refundable") is True,
+        movements=tuple(map(read_balance_transaction, read_rows({"data": moved}))),
+        created=read_time(body.get("created")),
+        metadata=_metadata(body),
+    )
+
+
+def _read_review(body: Json) -> ReviewSnapshot:
+    return ReviewSnapshot(
+        reference=read_text(body, "id"),
+        payment=_reference(body.get("payment_intent")),
+        charge=_reference(body.get("charge")),
+        open=body.get("open") is True,
+        reason=read_text(body, "reason"),
+    )
+
+
+def _read_fraud_warning(body: Json) -> FraudWarningSnapshot:
+    return FraudWarningSnapshot(
+        reference=read_text(body, "id"),
+        payment=_reference(body.get("payment_intent")),
+        charge=_reference(body.get("charge")),
+        fraud_type=read_text(body, "fraud_type"),
+    )
+
+
+def _read_unbooked(body: Json) -> UnbookedSnapshot:
+    return UnbookedSnapshot(
+        kind=read_text(body, "object"),
+        reference=read_text(body, "id"),
+        raw_status=read_text(body, "status"),
     )
 
 
@@ -193,9 +266,18 @@ def _next_action(body: Json | None) -> NextAction | None:
 
 def _capture_before(body: Json) -> datetime | None:
     """Return until when a card's authorization holds."""
+    return read_time(_card(body).get("capture_before"))
+
+
+def _offers(body: Json, feature: str) -> bool:
+    """Whether the card of a charge offers `feature`."""
+    offer = _optional_tree(_card(body), feature) or {}
+    return offer.get("status") == "available"
+
+
+def _card(body: Json) -> Json:
     details = _optional_tree(body, "payment_method_details") or {}
-    card = _optional_tree(details, "card") or {}
-    return read_time(card.get("capture_before"))
+    return _optional_tree(details, "card") or {}
 
 
 def _reference(value: object) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from paykit.testing.simulated import disputes
+from paykit.testing.simulated.amounts import check_part
 from paykit.testing.simulated.balance import post_refund, post_refund_failure
 from paykit.testing.simulated.errors import (
     ProviderError,
@@ -37,6 +39,7 @@ def create(state: State, _target: str, params: Params) -> SimRefund:
         message = f"Invalid reason: must be one of {', '.join(_REASONS)}"
         raise invalid(message, code=None, param="reason")
     intent, charge = _refunded(state, params)
+    disputes.check_refundable(state, charge)
     amount = _ceiling(charge, params.number("amount"))
     status, becomes = _COURSE[METHODS[charge.payment_method].refund]
     refund = SimRefund(
@@ -57,6 +60,7 @@ def create(state: State, _target: str, params: Params) -> SimRefund:
         post_refund(state, refund)
     state.emit("refund.created", refund)
     state.emit("charge.refunded", charge)
+    disputes.refunded(state, charge)
     return refund
 
 
@@ -101,7 +105,7 @@ def _refunded(state: State, params: Params) -> tuple[SimIntent, SimCharge]:
         intent = state.intent(charge.intent)
     else:
         raise missing("payment_intent")
-    if charge is None or not charge.captured or charge.status != "succeeded":
+    if charge is None or not charge.amount_captured or charge.status != "succeeded":
         raise unexpected_state(
             f"This PaymentIntent ({intent.id}) does not have a successful charge to "
             "refund.",
@@ -112,10 +116,8 @@ def _refunded(state: State, params: Params) -> tuple[SimIntent, SimCharge]:
 
 def _ceiling(charge: SimCharge, asked: int | None) -> int:
     """Return the amount to refund; never more than what is left of the charge."""
-    if asked is not None and asked < 1:
-        raise invalid(
-            "Invalid positive integer", code="parameter_invalid_integer", param="amount"
-        )
+    if asked is not None:
+        check_part(asked, charge.currency, "amount")
     if charge.refundable == 0:
         raise charge_already_refunded(charge.id)
     amount = charge.refundable if asked is None else asked

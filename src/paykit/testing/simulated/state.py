@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
 from paykit.clock import World
+from paykit.testing.simulated.account_objects import (
+    SimEndpoint,
+    SimPayout,
+    SimSetupIntent,
+    SimTestClock,
+)
+from paykit.testing.simulated.claims import SimDispute, SimReview, SimWarning
 from paykit.testing.simulated.errors import not_found
 from paykit.testing.simulated.objects import (
     Json,
@@ -19,10 +27,14 @@ from paykit.testing.simulated.objects import (
     SimRefund,
 )
 from paykit.testing.simulated.render import render
+from paykit.testing.simulated.subscriptions import heard_by
 
 __all__ = ["Cause", "Shared", "State"]
 
 _Found = TypeVar("_Found")
+
+_SEARCH_LAG: Final = timedelta(seconds=60)
+_EVENTS_FOR: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,10 @@ class Shared:
     """Part of every id, so that two simulated providers do not share ids."""
     counters: Counter[str] = field(default_factory=Counter)
     events: dict[str, SimEvent] = field(default_factory=dict)
+    endpoints: dict[str, dict[str, SimEndpoint]] = field(default_factory=dict)
+    """The webhook endpoints of each account: some hear of other accounts too."""
+    search_lag: timedelta = _SEARCH_LAG
+    """How far searches are behind what has happened; at Stripe up to an hour."""
 
     def next_id(self, prefix: str) -> str:
         """Return a fresh id, such as ``pi_sim0000001``."""
@@ -59,9 +75,19 @@ class State:
     charges: dict[str, SimCharge] = field(default_factory=dict)
     refunds: dict[str, SimRefund] = field(default_factory=dict)
     balance: dict[str, SimBalanceTransaction] = field(default_factory=dict)
+    disputes: dict[str, SimDispute] = field(default_factory=dict)
+    reviews: dict[str, SimReview] = field(default_factory=dict)
+    warnings: dict[str, SimWarning] = field(default_factory=dict)
+    payouts: dict[str, SimPayout] = field(default_factory=dict)
+    setups: dict[str, SimSetupIntent] = field(default_factory=dict)
+    endpoints: dict[str, SimEndpoint] = field(default_factory=dict)
+    clocks: dict[str, SimTestClock] = field(default_factory=dict)
     unposted: list[str] = field(default_factory=list)
     """Charges captured, whose balance transaction comes after the answer."""
     cause: Cause = Cause()
+
+    def __post_init__(self) -> None:
+        self.shared.endpoints[self.account] = self.endpoints
 
     def now(self) -> datetime:
         """Return the time in whole seconds, which is all that Stripe tells."""
@@ -72,9 +98,13 @@ class State:
         return self.shared.next_id(prefix)
 
     def events(self) -> dict[str, SimEvent]:
-        """Return the account's events."""
-        shared = self.shared.events
-        return {key: row for key, row in shared.items() if row.account == self.account}
+        """Return the account's events, for the 30 days that Stripe shows them."""
+        oldest = self.now() - _EVENTS_FOR
+        return {
+            key: row
+            for key, row in self.shared.events.items()
+            if row.account == self.account and row.created > oldest
+        }
 
     def intent(self, reference: str, *, param: str = "intent") -> SimIntent:
         """Return the payment, or raise 404."""
@@ -87,6 +117,14 @@ class State:
     def refund(self, reference: str) -> SimRefund:
         """Return the refund, or raise 404."""
         return _found(self.refunds, "refund", reference, "refund")
+
+    def dispute(self, reference: str) -> SimDispute:
+        """Return the dispute, or raise 404."""
+        return _found(self.disputes, "dispute", reference, "dispute")
+
+    def payout(self, reference: str) -> SimPayout:
+        """Return the payout, or raise 404."""
+        return _found(self.payouts, "payout", reference, "payout")
 
     def latest_charge(self, intent: SimIntent) -> SimCharge | None:
         """Return the charge of the last attempt, if one was made."""
@@ -101,33 +139,47 @@ class State:
                 return refund
         return None
 
-    def emit(
-        self,
-        type: str,
-        subject: SimIntent | SimCharge | SimRefund,
-        previous: Json | None = None,
-    ) -> None:
+    def emit(self, type: str, subject: SimObject, previous: Json | None = None) -> None:
         """Write an event about `subject` as it looks right now."""
+        self.note_change(subject)
         event = SimEvent(
             id=self.new_id("evt"),
             created=self.now(),
             account=self.account,
             type=type,
-            object=render(subject),
+            object=self.show(subject),
             previous=previous,
             request_id=self.cause.request_id,
             idempotency_key=self.cause.idempotency_key,
+            waiting=heard_by(self.shared.endpoints, self.account, type),
         )
         self.shared.events[event.id] = event
 
+    def note_change(self, subject: SimObject | Json) -> None:
+        """Note when `subject` changed, if search can find its kind."""
+        if isinstance(subject, SimIntent | SimCharge):
+            subject.changed = self.now()
+
+    def show(self, subject: SimObject) -> Json:
+        """Return `subject` as Stripe shows it at this time."""
+        body = render(subject)
+        if isinstance(subject, SimBalanceTransaction):
+            available = subject.is_available(self.now())
+            body["status"] = "available" if available else "pending"
+        return body
+
     def by_id(self, reference: str) -> SimObject | None:
         """Return whatever `reference` names; None if nothing does."""
-        return (
-            self.intents.get(reference)
-            or self.charges.get(reference)
-            or self.refunds.get(reference)
-            or self.balance.get(reference)
+        tables: tuple[Mapping[str, SimObject], ...] = (
+            self.intents,
+            self.charges,
+            self.refunds,
+            self.balance,
+            self.disputes,
+            self.reviews,
+            self.payouts,
         )
+        return next((t[reference] for t in tables if reference in t), None)
 
 
 def _found(table: dict[str, _Found], kind: str, reference: str, param: str) -> _Found:

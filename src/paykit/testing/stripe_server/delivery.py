@@ -1,5 +1,5 @@
 """
-Webhooks over real HTTP: signed, repeated until they are accepted, and in disorder.
+Webhooks over real HTTP: repeated until they are accepted, and in disorder.
 
 Like Stripe's, they promise nothing about order and may come twice; a failed one is
 signed anew and sent again, later and later.
@@ -9,25 +9,32 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from itertools import groupby
 from time import monotonic
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, TypeAlias
 
-from paykit.testing.simulated import SimEvent, SimulatedProvider, sign
+from paykit.testing.simulated import SimulatedProvider
+from paykit.testing.simulated.deliveries import Delivery
+from paykit.testing.stripe_server.sending import post_webhook
 
 __all__ = ["Deliveries", "Disorder", "WebhookSender"]
 
 _POLL_SECONDS: Final = 0.05
 """How often the sender looks for events that nobody told it of."""
 
+_FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
+
+_Route: TypeAlias = tuple[str, str]
+"""An event and the endpoint that it goes to, by their ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disorder:
-    """What the way to the endpoint does to webhooks, decided by `seed` alone."""
+    """What the way to the endpoints does to webhooks, decided by `seed` alone."""
 
     seed: int
     shuffle: bool = True
@@ -36,11 +43,13 @@ class Disorder:
     """How likely a webhook is sent twice, 0 to 1."""
     drop: float = 0.0
     """How likely a webhook is lost for good, 0 to 1; the event list still has it."""
+    delay_seconds: float = 0.0
+    """How long a webhook is held back at most; how long, is chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliveries:
-    """How one round of deliveries went, in events."""
+    """How one round of deliveries went; an event counts once for each endpoint."""
 
     delivered: int
     failed: int
@@ -50,52 +59,44 @@ class Deliveries:
 
 
 @dataclass(slots=True)
-class _Trouble:
-    """An event that was not accepted: how often, and when it is due again."""
+class _Course:
+    """How a webhook fares: how often it was tried, and when it is due (again)."""
 
-    attempts: int
     due: float
+    attempts: int = 0
+    lost: bool = False
 
 
 class WebhookSender:
     """
-    Sends the events of `sim` to one URL, in a thread of its own or when told.
+    Sends the events of `sim` to its endpoints, in a thread of its own or when told.
 
-    `first_pause_seconds` is the pause after the first failure; it doubles from there.
+    Every endpoint is served at its own pace: one that does not answer holds up nobody.
+    After a failure, the pause doubles from a tenth of a second up to five. What was
+    accepted is in the provider's memory; how often the rest was tried is not.
     """
 
     def __init__(
-        self,
-        sim: SimulatedProvider,
-        url: str,
-        secret: str,
-        *,
-        disorder: Disorder | None = None,
-        first_pause_seconds: float = 0.1,
-        timeout_seconds: float = 10.0,
+        self, sim: SimulatedProvider, disorder: Disorder | None = None
     ) -> None:
         self._sim = sim
-        self._url = urlsplit(url)
-        self._secret = secret
         self._disorder = disorder or Disorder(seed=0, shuffle=False)
         self._chance = random.Random(self._disorder.seed)
-        self._first_pause = first_pause_seconds
-        self._timeout = timeout_seconds
-        self._troubles: dict[str, _Trouble] = {}
-        self._dropped: set[str] = set()
+        self._courses: dict[_Route, _Course] = {}
         self._round = threading.Lock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start to deliver in the background."""
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._run, name="stripe-webhooks")
-        self._thread.start()
+        """Start to deliver in the background, unless that has begun."""
+        if self._thread is None:
+            self._stopped.clear()
+            self._thread = threading.Thread(target=self._run, name="stripe-webhooks")
+            self._thread.start()
 
     def stop(self) -> None:
-        """Stop delivering; waits for the delivery that is under way."""
+        """Stop delivering; waits for the deliveries that are under way."""
         self._stopped.set()
         self._wake.set()
         if self._thread is not None:
@@ -108,17 +109,18 @@ class WebhookSender:
 
     def deliver(self, *, patient: bool = False) -> Deliveries:
         """
-        Try every event once that is not delivered yet, and return how that went.
+        Try everything once that is not accepted yet, and return how that went.
 
-        With `patient`, what failed before is left until its pause is over.
+        With `patient`, what is held back or failed before is left until it is due.
         """
         with self._round:
-            events = [event for event in self._open() if self._is_due(event, patient)]
+            webhooks = self._open(patient)
             if self._disorder.shuffle:
-                self._chance.shuffle(events)
-            lost = [event for event in events if self._is_lost(event)]
-            kept = [event for event in events if event.id not in self._dropped]
-            delivered = sum(self._deliver(event) for event in kept)
+                self._chance.shuffle(webhooks)
+            lost = [webhook for webhook in webhooks if self._is_lost(webhook)]
+            kept = [one for one in webhooks if not self._courses[_route(one)].lost]
+            tries = [(one, self._happens(self._disorder.duplicate)) for one in kept]
+            delivered = self._send(tries)
             return Deliveries(
                 delivered=delivered,
                 failed=len(kept) - delivered,
@@ -133,70 +135,71 @@ class WebhookSender:
             if not self._stopped.is_set():
                 self.deliver(patient=True)
 
-    def _open(self) -> list[SimEvent]:
-        """Return the events that are neither delivered nor lost, oldest first."""
-        events = self._sim.events(undelivered=True)
-        return [event for event in events if event.id not in self._dropped]
+    def _open(self, patient: bool) -> list[Delivery]:
+        """Return what is neither accepted nor lost and may be sent now."""
+        ready = self._is_due if patient else self._is_open
+        return self._sim.deliveries(ready)
 
-    def _is_due(self, event: SimEvent, patient: bool) -> bool:
-        """Whether `event` may be sent now."""
-        trouble = self._troubles.get(event.id)
-        return not patient or trouble is None or trouble.due <= monotonic()
+    def _is_open(self, event: str, endpoint: str) -> bool:
+        return not self._course((event, endpoint)).lost
 
-    def _is_lost(self, event: SimEvent) -> bool:
-        """Decide once, at the first attempt, whether `event` is lost for good."""
-        if event.id in self._troubles or not self._happens(self._disorder.drop):
-            return False
-        self._dropped.add(event.id)
-        return True
+    def _is_due(self, event: str, endpoint: str) -> bool:
+        course = self._course((event, endpoint))
+        return not course.lost and course.due <= monotonic()
 
-    def _deliver(self, event: SimEvent) -> bool:
-        """Send `event`, perhaps twice; return whether it was accepted."""
-        accepted = self._post(event)
-        if self._happens(self._disorder.duplicate):
-            accepted = self._post(event) or accepted
-        if accepted:
-            self._troubles.pop(event.id, None)
-            self._sim.mark_delivered(event)
-        else:
-            self._postpone(event)
-        return accepted
+    def _course(self, route: _Route) -> _Course:
+        """Return how the webhook fares; a new one is held back for a while."""
+        if route not in self._courses:
+            pause = self._chance.random() * self._disorder.delay_seconds
+            self._courses[route] = _Course(monotonic() + pause)
+        return self._courses[route]
 
-    def _postpone(self, event: SimEvent) -> None:
-        """Let `event` wait: twice as long after every failure, up to a limit."""
-        trouble = self._troubles.setdefault(event.id, _Trouble(0, 0.0))
-        pause = self._first_pause * 2.0 ** min(trouble.attempts, 20)
-        trouble.attempts += 1
-        trouble.due = monotonic() + min(pause, _LONGEST_PAUSE_SECONDS)
+    def _is_lost(self, webhook: Delivery) -> bool:
+        """Decide once, at the first attempt, whether `webhook` is lost for good."""
+        course = self._courses[_route(webhook)]
+        if course.attempts == 0:
+            course.lost = self._happens(self._disorder.drop)
+        return course.lost
 
     def _happens(self, rate: float) -> bool:
         """Draw once, whatever the rate, so that rates do not shift the story."""
         return self._chance.random() < rate
 
-    def _post(self, event: SimEvent) -> bool:
-        """Send `event`, signed now; only a 2xx accepts it, as at Stripe."""
-        body, _ = self._sim.webhook(event)
-        headers = {
-            "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "Content-Type": "application/json; charset=utf-8",
-            **sign(body, self._secret, self._sim.world.now()),
-        }
-        connection = self._connect()
-        try:
-            connection.request("POST", self._path(), body, headers)
-            return 200 <= connection.getresponse().status < 300
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
+    def _send(self, tries: list[tuple[Delivery, bool]]) -> int:
+        """Send to all endpoints at once, each in order; return how many accepted."""
+        by_endpoint = sorted(tries, key=_endpoint)
+        queues = [list(queue) for _, queue in groupby(by_endpoint, key=_endpoint)]
+        if len(queues) < 2:
+            return sum(map(self._send_in_order, queues))
+        with ThreadPoolExecutor(len(queues)) as senders:
+            return sum(senders.map(self._send_in_order, queues))
 
-    def _connect(self) -> HTTPConnection:
-        """Return a connection to the endpoint; no proxy is asked."""
-        host = self._url.hostname or ""
-        if self._url.scheme == "https":
-            return HTTPSConnection(host, self._url.port, timeout=self._timeout)
-        return HTTPConnection(host, self._url.port, timeout=self._timeout)
+    def _send_in_order(self, tries: Iterable[tuple[Delivery, bool]]) -> int:
+        return sum(self._deliver(webhook, twice=twice) for webhook, twice in tries)
 
-    def _path(self) -> str:
-        query = f"?{self._url.query}" if self._url.query else ""
-        return f"{self._url.path or '/'}{query}"
+    def _deliver(self, webhook: Delivery, *, twice: bool) -> bool:
+        """Send `webhook`, perhaps twice; return whether it was accepted."""
+        accepted = [self._post(webhook) for _ in range(2 if twice else 1)]
+        if any(accepted):
+            self._courses.pop(_route(webhook), None)
+            self._sim.mark_delivered(webhook.event, webhook.endpoint.id)
+        else:
+            self._postpone(self._courses[_route(webhook)])
+        return any(accepted)
+
+    def _post(self, webhook: Delivery) -> bool:
+        return post_webhook(webhook, self._sim.world.now())
+
+    def _postpone(self, course: _Course) -> None:
+        """Let it wait: twice as long after every failure, up to a limit."""
+        pause = _FIRST_PAUSE_SECONDS * 2.0 ** min(course.attempts, 20)
+        course.attempts += 1
+        course.due = monotonic() + min(pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _route(webhook: Delivery) -> _Route:
+    return webhook.event.id, webhook.endpoint.id
+
+
+def _endpoint(tried: tuple[Delivery, bool]) -> str:
+    return tried[0].endpoint.id
