@@ -84,6 +84,8 @@ WRITES: Final = frozenset(
         "capture_payment",
         "cancel_payment",
         "create_refund",
+        "increment_authorization",
+        "update_payment",
     }
 )
 
@@ -219,7 +221,8 @@ class Shop:
     # -- operations ----------------------------------------------------------------
 
     def _call(self, method: str, *arguments: object, **fields: Any) -> Any:
-        if method.endswith("_payment") and "idempotency_key" not in fields:
+        commands = method.endswith("_payment") or method in WRITES
+        if commands and "idempotency_key" not in fields:
             fields["idempotency_key"] = self.key()
         return self.wait(getattr(self.service, method)(*arguments, **fields))
 
@@ -233,6 +236,19 @@ class Shop:
 
     def capture_payment(self, payment_id: str, **fields: Any) -> PaymentView:
         return cast("PaymentView", self._call("capture_payment", payment_id, **fields))
+
+    def capture_part(self, payment_id: str, **fields: Any) -> PaymentView:
+        fields.setdefault("amount", Money(400, "eur"))
+        return self.capture_payment(payment_id, **{"final": False, **fields})
+
+    def increment_authorization(self, payment_id: str, **fields: Any) -> PaymentView:
+        fields.setdefault("amount", Money(1500, "eur"))
+        method = "increment_authorization"
+        return cast("PaymentView", self._call(method, payment_id, **fields))
+
+    def update_payment(self, payment_id: str, **fields: Any) -> PaymentView:
+        fields.setdefault("amount", Money(700, "eur"))
+        return cast("PaymentView", self._call("update_payment", payment_id, **fields))
 
     def cancel_payment(self, payment_id: str, **fields: Any) -> PaymentView:
         return cast("PaymentView", self._call("cancel_payment", payment_id, **fields))
@@ -308,9 +324,9 @@ class Shop:
         self.confirm_payment(payment.id, payment_method=method, **merchant)
         return payment.id
 
-    def authorized(self, minor: int = 1000) -> str:
+    def authorized(self, minor: int = 1000, **fields: Any) -> str:
         """Return the id of a payment that waits to be captured."""
-        return self.paid(minor, capture="manual")
+        return self.paid(minor, capture="manual", **fields)
 
     def reference(self, payment_id: str) -> str:
         """Return the PSP's id of a payment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from paykit.engine import Policy, PspDirectory
 from paykit.errors import (
     CardDataRefused,
+    FinalRequired,
     IdempotencyKeyReused,
     IllegalTransition,
     InProgress,
@@ -13,9 +14,11 @@ from paykit.errors import (
     LeaseLost,
     LedgerConflict,
     NotAllowed,
+    NotAvailable,
     NotFound,
     OutcomeUnknown,
     PaykitError,
+    PaymentDisputed,
     PspMisconfigured,
     PspRejected,
     PspUnavailable,
@@ -24,7 +27,7 @@ from paykit.errors import (
     TransactionOpen,
     UsageError,
 )
-from paykit.lifecycle import PaymentState, RefundState
+from paykit.lifecycle import DisputeState, PaymentState, RefundState
 from paykit.money import Money
 from paykit.operations import (
     CancelPayment,
@@ -32,11 +35,14 @@ from paykit.operations import (
     ConfirmPayment,
     CreatePayment,
     DeclineView,
+    DisputeView,
     EventView,
+    IncrementAuthorization,
     NextActionView,
     PaymentView,
     RefundPayment,
     RefundView,
+    UpdatePayment,
 )
 from paykit.operations.calls import Begun
 from paykit.operations.reads import Health, Page
@@ -56,11 +62,15 @@ __all__ = [
     "ConfirmPayment",
     "CreatePayment",
     "DeclineView",
+    "DisputeState",
+    "DisputeView",
     "EventView",
+    "FinalRequired",
     "Health",
     "IdempotencyKeyReused",
     "IllegalTransition",
     "InProgress",
+    "IncrementAuthorization",
     "InvalidMoney",
     "InvalidRequest",
     "LeaseLost",
@@ -68,10 +78,12 @@ __all__ = [
     "Money",
     "NextActionView",
     "NotAllowed",
+    "NotAvailable",
     "NotFound",
     "OutcomeUnknown",
     "Page",
     "PaykitError",
+    "PaymentDisputed",
     "PaymentService",
     "PaymentState",
     "PaymentView",
@@ -86,6 +98,7 @@ __all__ = [
     "RefundView",
     "SchemaOutOfDate",
     "TransactionOpen",
+    "UpdatePayment",
     "UsageError",
     "WebhookReceiver",
     "WebhookResponse",

@@ -6,10 +6,13 @@ Everything paykit raises on purpose, and the HTTP status a host may answer with.
     PaykitError                     500
     ├── InvalidRequest              422  the input is wrong; nothing was written or sent
     │   ├── InvalidMoney            422  amount or currency cannot be charged
-    │   └── CardDataRefused         422  a card number stood where none may stand
+    │   ├── CardDataRefused         422  a card number stood where none may stand
+    │   └── FinalRequired           422  a capture in parts must say if it is the last
     ├── NotFound                    404  no such payment (or it is another merchant's)
     ├── NotAllowed                  409  the thing's state does not allow the command
     │   ├── IllegalTransition       409  a lifecycle has no such transition
+    │   ├── NotAvailable            409  the PSP or the card does not offer it
+    │   ├── PaymentDisputed         409  a dispute keeps the charge from being refunded
     │   └── RefundExceedsCaptured   409  more than what was captured and is left
     ├── IdempotencyKeyReused        422  same key, different command
     ├── InProgress                  409  somebody works on it right now; retry later
@@ -32,6 +35,7 @@ from typing import ClassVar
 
 __all__ = [
     "CardDataRefused",
+    "FinalRequired",
     "IdempotencyKeyReused",
     "IllegalTransition",
     "InProgress",
@@ -40,9 +44,11 @@ __all__ = [
     "LeaseLost",
     "LedgerConflict",
     "NotAllowed",
+    "NotAvailable",
     "NotFound",
     "OutcomeUnknown",
     "PaykitError",
+    "PaymentDisputed",
     "PspMisconfigured",
     "PspRejected",
     "PspUnavailable",
@@ -79,6 +85,14 @@ class CardDataRefused(InvalidRequest):
     """A field held what looks like a card number; its value is not repeated here."""
 
 
+class FinalRequired(InvalidRequest):
+    """
+    A part is to be captured of what can be captured in several: is it the last one?
+
+    Stripe takes silence for yes and releases the rest, which cannot be undone.
+    """
+
+
 class NotFound(PaykitError):
     """There is no such thing, or it belongs to another merchant."""
 
@@ -99,6 +113,19 @@ class IllegalTransition(NotAllowed):
         self.lifecycle = lifecycle
         self.state = state
         self.event = event
+
+
+class NotAvailable(NotAllowed):
+    """The PSP, the account or the payment's card does not offer what was asked for."""
+
+
+class PaymentDisputed(NotAllowed):
+    """
+    A dispute of the payment keeps its charge from being refunded; nothing was sent.
+
+    The payer's bank has the money already. An inquiry, which comes before a dispute,
+    can be settled by a refund.
+    """
 
 
 class RefundExceedsCaptured(NotAllowed):

@@ -48,6 +48,7 @@ class _Stripelike(PspConformance):
     good_method = "pm_card_visa"
     declined_method = "pm_card_chargeDeclinedInsufficientFunds"
     challenged_method = "pm_card_threeDSecure2Required"
+    raise_declined_method = "pm_card_mastercard_prepaid"
     open_words = (("type",), ("data", "object", "object"), ("data", "object", "status"))
 
     @pytest.fixture

@@ -160,7 +160,7 @@ class ForgetsKeysSoon(_Broken):
     @property
     @override
     def capabilities(self) -> Capabilities:
-        return Capabilities(key_retention=timedelta(minutes=1))
+        return replace(super().capabilities, key_retention=timedelta(minutes=1))
 
 
 # -- what is sent ----------------------------------------------------------------------
@@ -203,8 +203,33 @@ MISSENT: Final[Mapping[str, Changes]] = {
     "forgets metadata": {
         "create_payment": {"metadata": None},
         "create_refund": {"metadata": None},
+        "update_payment": {"metadata": None},
+    },
+    "drops final": {"capture_payment": {"final_capture": None}},
+    "forgets the new amount": {"update_payment": {"amount": None}},
+    "asks for more than it was told": {
+        "create_payment": {
+            "payment_method_options": {
+                "card": {
+                    "request_multicapture": "if_available",
+                    "request_incremental_authorization": "if_available",
+                }
+            }
+        }
     },
 }
+
+
+class RaisesByTheDifference(_Broken):
+    """Takes the new total of an authorization for what is added to it."""
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        if call.verb != "increment_authorization":
+            return super().send(call)
+        asked = json.loads(call.parameters)
+        asked["params"]["amount"] -= self.sim.intent(asked["target"]).amount
+        return super().send(replace(call, parameters=json.dumps(asked)))
 
 
 # -- what is heard ---------------------------------------------------------------------
@@ -482,6 +507,7 @@ PLANTED: Final[Mapping[str, Callable[[SimulatedProvider], SimulatedPsp]]] = {
     "changes its name": ChangesItsName,
     "forgets keys soon": ForgetsKeysSoon,
     "acts twice": ActsTwice,
+    "raises by the difference": RaisesByTheDifference,
     "reads differ": ReadsDiffer,
     "counts declines": CountsDeclines,
     "crashes on headers": CrashesOnHeaders,

@@ -18,7 +18,7 @@ from tests.testing.stripe_sdk import TEST_KEY
 
 SECRETS = ["whsec_of_before", "whsec_simulated"]
 
-IMPATIENT = httpx.Timeout(5.0, read=0.2)
+IMPATIENT = httpx.Timeout(5.0, read=1.0)
 """Seconds: a provider that stays silent is given up soon."""
 
 

@@ -92,7 +92,19 @@ AMONG: Final[Mapping[str, frozenset[str]]] = {
         "test_same_key_captures_once_and_is_told_the_same",
         "test_same_key_refunds_once_and_is_told_the_same",
         "test_one_key_refunds_once",
+        "test_same_key_sent_twice_at_once_acts_once",
+        "test_same_key_changes_once_and_is_told_the_same",
     },
+    "drops final": frozenset(
+        {"test_a_part_that_is_not_final_keeps_the_rest_authorized"}
+    ),
+    "raises by the difference": frozenset(
+        {"test_an_authorization_is_raised_to_the_new_total"}
+    ),
+    "forgets the new amount": frozenset({"test_an_unpaid_payment_gets_another_amount"}),
+    "asks for more than it was told": frozenset(
+        {"test_without_asking_for_it_a_payment_is_captured_once"}
+    ),
     "crashes on headers": frozenset(
         {f"{FORGERY}[signature with an umlaut]", f"{FORGERY}[unsigned]"}
     ),

@@ -51,6 +51,7 @@ def test_what_was_not_given_is_left_out_with_its_reason(
         "no `challenged_method` was given",
         "no `declined_method` was given",
         "no `lose_answer` fixture",
+        "no `raise_declined_method` was given",
         "no `refuse_connections` fixture",
         "no `webhook` fixture",
     }
@@ -64,8 +65,11 @@ def test_what_the_provider_cannot_do_is_left_out_with_its_reason(
     assert not _failed(cases)
     reasons = [r for r in _skipped(cases) if r.startswith("the adapter offers no")]
     assert [reason.partition(": Capabilities(")[0] for reason in sorted(reasons)] == [
+        "the adapter offers no capture in parts",
+        "the adapter offers no change of a payment",
         "the adapter offers no manual capture",
         "the adapter offers no partial refund",
+        "the adapter offers no raising of an authorization",
     ]
     left_out = {test for reason in reasons for test in _skipped(cases)[reason]}
     assert "test_capture_after_cancel_is_a_conflict" in left_out

@@ -85,7 +85,9 @@ def snapshot(event_id: str, event_type: str, subject: Mapping[str, object]) -> J
     }
 
 
-def thin(event_id: str, event_type: str) -> Json:
+def thin(
+    event_id: str, event_type: str, kind: str = "an.object", reference: str = "ob_1"
+) -> Json:
     """Return an event that names an object and does not show it."""
     return {
         "id": event_id,
@@ -95,9 +97,9 @@ def thin(event_id: str, event_type: str) -> Json:
         "created": "2030-01-01T00:00:00.000Z",
         "context": None,
         "related_object": {
-            "id": "ob_1",
-            "type": "an.object",
-            "url": "/v2/objects/ob_1",
+            "id": reference,
+            "type": kind,
+            "url": f"/v2/objects/{reference}",
         },
     }
 

@@ -43,11 +43,25 @@ READ = {
     "payment_intent": "read_payment",
     "charge": "read_charge",
     "refund": "read_refund",
+    "dispute": "read_dispute",
+    "review": "read_review",
+    "radar.early_fraud_warning": "read_warning",
 }
 """The objects that paykit has use for, and how the provider shows them."""
 
+NAMED = ("payment_intent", "charge", "refund", "dispute")
+"""Those that paykit reads, if an event only names them."""
+
+UNBOOKED = ("payout", "setup_intent")
+"""The objects that paykit reads and keeps no rows for."""
+
 OURS = tuple(kind for kind in SNAPSHOT_TYPES if object_of(kind) in READ)
-"""The types of events about them."""
+"""The types of events about what paykit has use for."""
+
+BROKEN = {"review": "reason", "radar.early_fraud_warning": "fraud_type"}
+"""A field without which the object cannot be read; of the others, their currency."""
+
+GONE = "the PSP could not be read: Rejected"
 
 FOREIGN = "foreign: no payment of ours"
 
@@ -97,8 +111,8 @@ class Host:
         with self.database.engine().connect() as connection:
             return list(connection.execute(text(statement)).mappings())
 
-    def paid_and_refunded(self) -> tuple[str, dict[str, str]]:
-        """Pay at the shop, refund behind its back; return the ids of it all."""
+    def paid_and_troubled(self) -> tuple[str, dict[str, str]]:
+        """Pay at the shop, and let much happen behind its back; return all ids."""
         payment = self.service.create_payment(
             amount=Money(1000, "eur"), idempotency_key="create"
         )
@@ -107,9 +121,15 @@ class Host:
         )
         intent = str(paid.psp_reference)
         refund = self.sim.call("create_refund", payment_intent=intent, amount=400)
-        charge = self.sim.intent(intent).latest_charge
-        ids = {"payment_intent": intent, "charge": charge, "refund": refund["id"]}
-        return payment.id, {kind: str(reference) for kind, reference in ids.items()}
+        ids = {
+            "payment_intent": intent,
+            "charge": str(self.sim.intent(intent).latest_charge),
+            "refund": str(refund["id"]),
+            "review": self.sim.controls.open_review(intent),
+            "radar.early_fraud_warning": self.sim.controls.warn_of_fraud(intent),
+            "dispute": self.sim.controls.open_dispute(intent),
+        }
+        return payment.id, ids
 
 
 @pytest.fixture
@@ -152,47 +172,110 @@ def sent_in_disorder(host: Host, events: list[dict[str, Any]], seed: int) -> int
     return len(sent)
 
 
+@dataclass
+class Expected:
+    """What is sent, and what has to become of it."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    ends: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+
+    def add(self, event: dict[str, Any], status: str, reason: str | None) -> None:
+        self.events.append(event)
+        self.ends[event["id"]] = (status, reason)
+
+
+def assert_every_event_comes_to_its_end(
+    host: Host, expected: Expected, payment: str
+) -> None:
+    sent = sent_in_disorder(host, expected.events, seed=7)
+    host.work_until_all_is_done()
+    assert host.answers == {
+        "stored": len(expected.events),
+        "received before": sent - len(expected.events),
+    }
+    assert host.ends() == expected.ends
+    seen = host.service.get_payment(payment)
+    assert (seen.captured, seen.refunded, seen.disputed) == (1000, 400, 1000)
+    assert len(host.service.list_refunds(payment)) == 1
+    assert len(host.service.list_disputes(payment)) == 1
+    assert not host.query("SELECT * FROM paykit_break")
+
+
 def test_every_event_type_comes_to_its_end(host: Host) -> None:
-    payment, ids = host.paid_and_refunded()
-    expected: dict[str, tuple[str, str | None]] = {}
-    events: list[dict[str, Any]] = []
-
-    def add(event: dict[str, Any], status: str, reason: str | None) -> None:
-        events.append(event)
-        expected[event["id"]] = (status, reason)
-
+    payment, ids = host.paid_and_troubled()
+    expected = Expected()
     for kind in SNAPSHOT_TYPES:
-        reason = FOREIGN if kind in OURS else f"{kind} has no effect here"
-        body = shape_of(object_of(kind))
-        add(snapshot(host.new_id(), kind, body), "ignored", reason)
+        name = object_of(kind)
+        body = snapshot(host.new_id(), kind, shape_of(name))
+        expected.add(body, "ignored", _of_no_use(kind))
     for kind in THIN_TYPES:
-        add(thin(host.new_id(), kind), "ignored", f"{kind} has no effect here")
+        reason = f"{kind} has no effect here"
+        expected.add(thin(host.new_id(), kind), "ignored", reason)
     for kind in OURS:
         name = object_of(kind)
         body = host.sim.call(READ[name], ids[name])
-        add(snapshot(host.new_id(), kind, body), "applied", None)
-    for kind in {object_of(kind): kind for kind in OURS}.values():
-        reason = f"Unreadable: {object_of(kind)}.currency is no string"
-        broken = {**shape_of(object_of(kind)), "currency": 7}
-        add(snapshot(host.new_id(), kind, broken), "dead", reason)
+        expected.add(snapshot(host.new_id(), kind, body), "applied", None)
+    for name, kind in {object_of(kind): kind for kind in OURS}.items():
+        lacking = BROKEN.get(name, "currency")
+        what = name if name.isidentifier() else "object"
+        broken = snapshot(host.new_id(), kind, {**shape_of(name), lacking: 7})
+        expected.add(broken, "dead", f"Unreadable: {what}.{lacking} is no string")
+    assert_every_event_comes_to_its_end(host, expected, payment)
 
-    sent = sent_in_disorder(host, events, seed=7)
-    host.work_until_all_is_done()
 
-    assert host.answers == {
-        "stored": len(events),
-        "received before": sent - len(events),
-    }
-    assert host.ends() == expected
-    seen = host.service.get_payment(payment)
-    assert (seen.captured, seen.refunded) == (1000, 400)
-    assert len(host.service.list_refunds(payment)) == 1
-    assert not host.query("SELECT * FROM paykit_break")
+def _of_no_use(kind: str) -> str:
+    """Return why an event of this type about nothing of ours is ignored."""
+    if kind in OURS:
+        return FOREIGN
+    name = object_of(kind)
+    if name in UNBOOKED:
+        status = shape_of(name)["status"]
+        return f"{kind}: {name} a_word is {status}; paykit keeps none of these"
+    return f"{kind} has no effect here"
+
+
+def test_every_event_type_of_another_version_comes_to_its_end(host: Host) -> None:
+    """Such a payload is good for the id alone; what has one is read."""
+    payment, ids = host.paid_and_troubled()
+    expected = Expected()
+
+    def add(kind: str, body: Mapping[str, Any], end: tuple[str, str | None]) -> None:
+        event = snapshot(host.new_id(), kind, body)
+        expected.add({**event, "api_version": "2019-01-01"}, *end)
+
+    for kind in SNAPSHOT_TYPES:
+        name = object_of(kind)
+        read = name in NAMED and name != "payment_intent"
+        end = ("dead", GONE) if read else ("ignored", _of_no_use(kind))
+        add(kind, shape_of(name), end)
+    for kind in OURS:
+        name = object_of(kind)
+        body = host.sim.call(READ[name], ids[name])
+        lies = {"amount": 7, "currency": "jpy"} if name in NAMED else {}
+        add(kind, {**body, **lies}, ("applied", None))
+    assert_every_event_comes_to_its_end(host, expected, payment)
+
+
+def test_every_event_type_sent_thin_comes_to_its_end(host: Host) -> None:
+    """A thin event names its object; what paykit has use for is read."""
+    payment, ids = host.paid_and_troubled()
+    expected = Expected()
+    for kind in SNAPSHOT_TYPES:
+        name, word = object_of(kind), f"v1.{kind}"
+        read = name in NAMED and name != "payment_intent"
+        end = ("dead", GONE) if read else ("ignored", f"{word} has no effect here")
+        if name == "payment_intent":
+            end = ("ignored", FOREIGN)
+        expected.add(thin(host.new_id(), word, name, "x_1"), *end)
+        if name in NAMED:
+            ours = thin(host.new_id(), word, name, ids[name])
+            expected.add(ours, "applied", None)
+    assert_every_event_comes_to_its_end(host, expected, payment)
 
 
 def test_a_refund_without_a_status_is_looked_up(host: Host) -> None:
     """The SDK says that it may be null: that is no broken payload."""
-    payment, ids = host.paid_and_refunded()
+    payment, ids = host.paid_and_troubled()
     body = host.sim.call("read_refund", ids["refund"])
     bare = snapshot(host.new_id(), "refund.updated", {**body, "status": None})
     whole = snapshot(host.new_id(), "refund.created", body)

@@ -44,7 +44,20 @@ def test_every_recovery_point_has_a_golden_state() -> None:
 def test_a_stored_answer_decodes_for_ever(path: Path) -> None:
     golden = json.loads(path.read_text())
     answer = decode_answer(golden["kind"], golden["body"])
-    assert encode_answer(answer) == (golden["kind"], golden["body"])
+    kind, body = encode_answer(answer)
+    assert kind == golden["kind"]
+    assert _without_new_fields(body, golden["body"]) == golden["body"]
+
+
+def _without_new_fields(now: object, then: object) -> object:
+    """Return `now` without what the release that wrote `then` did not know yet."""
+    if not isinstance(now, dict) or not isinstance(then, dict):
+        return now
+    return {
+        name: _without_new_fields(value, then[name])
+        for name, value in now.items()
+        if name in then
+    }
 
 
 def test_every_kind_of_answer_has_a_golden_file() -> None:

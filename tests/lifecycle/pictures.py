@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
-from paykit.lifecycle import PAYMENT, REFUND, By, Lifecycle
+from paykit.lifecycle import DISPUTE, PAYMENT, REFUND, By, Lifecycle
 from paykit.lifecycle.diagram import mermaid
 
 __all__ = ["PAGE", "page"]
@@ -34,7 +34,8 @@ the PSP's answer tells what came of it.
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([_INTRODUCTION, _section(PAYMENT), _section(REFUND)])
+    sections = [_section(PAYMENT), _section(REFUND), _section(DISPUTE)]
+    return "\n".join([_INTRODUCTION, *sections])
 
 
 def _section(lifecycle: Lifecycle[S, E]) -> str:

@@ -11,13 +11,14 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.exc import IntegrityError
 
-from paykit.lifecycle import PAYMENT, REFUND, Lifecycle
-from paykit.store.schema import payment, refund
+from paykit.lifecycle import DISPUTE, PAYMENT, REFUND, Lifecycle
+from paykit.store.schema import dispute, payment, refund
 from paykit.store.sqlite import immediate
 
 __all__ = [
     "NOON",
     "by_hand",
+    "insert_dispute",
     "insert_payment",
     "insert_refund",
     "path_to",
@@ -55,6 +56,19 @@ _REFUND: Final[Mapping[str, object]] = {
     "updated_at": NOON,
 }
 
+_DISPUTE: Final[Mapping[str, object]] = {
+    "merchant_id": "default",
+    "binding": "simulated:default:test",
+    "state": DISPUTE.initial.value,
+    "raw_status": "needs_response",
+    "amount": 100,
+    "currency": "eur",
+    "charge_refundable": False,
+    "movements": [],
+    "created_at": NOON,
+    "updated_at": NOON,
+}
+
 
 @contextmanager
 def by_hand(engine: Engine) -> Iterator[Connection]:
@@ -74,6 +88,14 @@ def insert_refund(
 ) -> str:
     row = {**_REFUND, "id": id_, "payment_id": payment_id, **values}
     connection.execute(refund.insert().values(row))
+    return id_
+
+
+def insert_dispute(
+    connection: Connection, id_: str, payment_id: str, **values: object
+) -> str:
+    key = {"id": id_, "psp_reference": f"du_{id_}", "payment_id": payment_id}
+    connection.execute(dispute.insert().values({**_DISPUTE, **key, **values}))
     return id_
 
 

@@ -14,6 +14,7 @@ from paykit import Money, OutcomeUnknown
 from paykit.store.schema import (
     attempt,
     claim,
+    dispute,
     event,
     inbox,
     operation,
@@ -23,10 +24,20 @@ from paykit.store.schema import (
 )
 from paykit.testing.simulated import Fault
 from tests.databases import Database
-from tests.lifecycle.rows import by_hand, refused
+from tests.lifecycle.rows import by_hand, insert_dispute, refused
 from tests.support import Shop, open_shop
 
-GUARDED: Final = (payment, refund, claim, operation, attempt, inbox, event, psp_answer)
+GUARDED: Final = (
+    payment,
+    refund,
+    dispute,
+    claim,
+    operation,
+    attempt,
+    inbox,
+    event,
+    psp_answer,
+)
 
 on_sqlite = pytest.mark.parametrize("installed", ["sqlite"], indirect=True)
 each_table = pytest.mark.parametrize("table", GUARDED, ids=lambda table: table.name)
@@ -57,6 +68,8 @@ def history(installed: Database) -> Iterator[History]:
         with pytest.raises(OutcomeUnknown):
             shop.confirm_payment(opened.id)
     with by_hand(shop.engine) as connection:
+        for number in range(2):
+            insert_dispute(connection, f"dp_{number}", paid)
         yield History(shop, connection, paid, largest.id)
 
 

@@ -8,19 +8,22 @@ import pytest
 from sqlalchemy import Connection, Table
 
 from paykit.lifecycle import (
+    DISPUTE,
     PAYMENT,
     REFUND,
     By,
+    DisputeState,
     Lifecycle,
     PaymentEvent,
     PaymentState,
     RefundState,
 )
-from paykit.store.schema import payment, refund
+from paykit.store.schema import dispute, payment, refund
 from tests.databases import Database
 from tests.lifecycle.rows import (
     NOON,
     by_hand,
+    insert_dispute,
     insert_payment,
     insert_refund,
     path_to,
@@ -36,13 +39,13 @@ def _new(connection: Connection, table: Table, id_: str) -> None:
         insert_payment(connection, id_, **PAID)
     else:
         owner = insert_payment(connection, f"pay_{id_}", **PAID)
-        insert_refund(connection, id_, owner)
+        (insert_refund if table is refund else insert_dispute)(connection, id_, owner)
 
 
 each = pytest.mark.parametrize(
     ("table", "lifecycle"),
-    [(payment, PAYMENT), (refund, REFUND)],
-    ids=["payment", "refund"],
+    [(payment, PAYMENT), (refund, REFUND), (dispute, DISPUTE)],
+    ids=["payment", "refund", "dispute"],
 )
 
 
@@ -88,16 +91,23 @@ def test_a_row_begins_in_the_first_state(
         {
             payment: ("default", "op", "b", "eur", "automatic", "{}"),
             refund: ("default", "pay", "b", "eur", "paykit", "{}"),
+            dispute: ("default", "pay", "b", "eur", "du_1", "lost", "[]"),
         }[table]
     )
     columns = {
         payment: "merchant_id, operation_id, binding, currency, capture, metadata, "
         "amount, refund_reserved, capturable, captured, refunded, refunded_external, "
-        "event_sequence, version",
+        "disputed, returned, event_sequence, version",
         refund: "merchant_id, payment_id, binding, currency, origin, metadata, amount, "
         "version",
+        dispute: "merchant_id, payment_id, binding, currency, psp_reference, "
+        "raw_status, movements, amount, submissions, version, charge_refundable",
     }[table]
-    numbers = {payment: "5, 0, 0, 0, 0, 0, 0, 1", refund: "5, 1"}[table]
+    numbers = {
+        payment: "5, 0, 0, 0, 0, 0, 0, 0, 0, 1",
+        refund: "5, 1",
+        dispute: "5, 0, 1, false",
+    }[table]
     statement = (
         f"INSERT INTO {table.name} (id, state, {columns}, created_at, updated_at) "
         f"VALUES ('row', :state, '{values}', {numbers}, :now, :now)"
@@ -166,3 +176,5 @@ def test_every_state_can_be_reached() -> None:
         assert path_to(PAYMENT, state)[-1] is state
     for ending in RefundState:
         assert path_to(REFUND, ending)[-1] is ending
+    for found in DisputeState:
+        assert path_to(DISPUTE, found)[-1] is found

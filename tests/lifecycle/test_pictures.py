@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
-from paykit.lifecycle import PAYMENT, REFUND, By, Lifecycle
+from paykit.lifecycle import DISPUTE, PAYMENT, REFUND, By, Lifecycle
 from paykit.lifecycle.diagram import mermaid
 from tests.lifecycle.pictures import PAGE, page
+
+each = pytest.mark.parametrize(
+    "lifecycle", [PAYMENT, REFUND, DISPUTE], ids=lambda one: one.name
+)
 
 ARROW = re.compile(r"^    (\w+) --> (\w+): («?)(\w+)»?$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("lifecycle", [PAYMENT, REFUND], ids=lambda one: one.name)
+@each
 def test_the_picture_draws_every_transition_and_no_other(
     lifecycle: Lifecycle[Any, Any],
 ) -> None:
@@ -25,7 +29,7 @@ def test_the_picture_draws_every_transition_and_no_other(
     ]
 
 
-@pytest.mark.parametrize("lifecycle", [PAYMENT, REFUND], ids=lambda one: one.name)
+@each
 def test_the_picture_shows_where_it_begins_and_where_it_ends(
     lifecycle: Lifecycle[Any, Any],
 ) -> None:

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from paykit.errors import IllegalTransition
 from paykit.lifecycle import (
+    DISPUTE,
     PAYMENT,
     REFUND,
     By,
+    DisputeEvent,
+    DisputeState,
     Lifecycle,
     PaymentEvent,
     PaymentState,
@@ -26,10 +29,11 @@ from paykit.lifecycle import (
 LIFECYCLES: Final[list[tuple[Lifecycle[Any, Any], type[StrEnum]]]] = [
     (PAYMENT, PaymentEvent),
     (REFUND, RefundEvent),
+    (DISPUTE, DisputeEvent),
 ]
 
 each = pytest.mark.parametrize(
-    ("lifecycle", "events"), LIFECYCLES, ids=["payment", "refund"]
+    ("lifecycle", "events"), LIFECYCLES, ids=["payment", "refund", "dispute"]
 )
 
 
@@ -87,7 +91,11 @@ def test_commands_and_observations_do_not_share_a_name() -> None:
     }
 
 
-@given(st.lists(st.sampled_from(list(PaymentEvent)), max_size=30))
+_UNRETURNED: Final = [event for event in PaymentEvent if event is not PaymentEvent.FAIL]
+"""Everything but that the bank took the money back."""
+
+
+@given(st.lists(st.sampled_from(_UNRETURNED), max_size=30))
 def test_a_payment_with_its_money_never_loses_it(events: list[PaymentEvent]) -> None:
     state = PaymentState.SUCCEEDED
     for event in events:
@@ -98,7 +106,7 @@ def test_a_payment_with_its_money_never_loses_it(events: list[PaymentEvent]) -> 
     assert state is PaymentState.SUCCEEDED
 
 
-@given(st.lists(st.sampled_from(list(PaymentEvent)), max_size=30))
+@given(st.lists(st.sampled_from(_UNRETURNED), max_size=30))
 def test_nothing_leads_back_from_where_a_payment_is_settled(
     events: list[PaymentEvent],
 ) -> None:
@@ -122,7 +130,18 @@ def test_what_ended_can_still_be_corrected() -> None:
         assert fire(PAYMENT, state, PaymentEvent.SUCCEED) is PaymentState.SUCCEEDED
     assert fire(REFUND, RefundState.SUCCEEDED, RefundEvent.FAIL) is RefundState.FAILED
     assert REFUND.final == {RefundState.FAILED, RefundState.CANCELED}
-    assert PAYMENT.final == {PaymentState.SUCCEEDED}
+    for state in PaymentState:
+        if state is not PaymentState.FAILED:
+            assert fire(PAYMENT, state, PaymentEvent.FAIL) is PaymentState.FAILED
+    assert PAYMENT.final == set()
+
+
+def test_any_status_of_a_dispute_may_follow_any_other() -> None:
+    """What the PSP shows is accepted: lost becomes won, closed is appealed."""
+    known = set(DisputeState) - {DISPUTE.initial}
+    for source in DisputeState:
+        reached = {target for before, target in DISPUTE.moves() if before is source}
+        assert reached == known - {source}
 
 
 _T, _S, _E = Transition, RefundState, RefundEvent

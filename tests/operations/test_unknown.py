@@ -25,6 +25,9 @@ VERBS: Final[Mapping[str, str]] = {
     "create_payment": "create_payment",
     "confirm_payment": "confirm_payment",
     "capture_payment": "capture_payment",
+    "capture_part": "capture_payment",
+    "increment_authorization": "increment_authorization",
+    "update_payment": "update_payment",
     "cancel_payment": "cancel_payment",
     "refund_payment": "create_refund",
 }
@@ -44,8 +47,12 @@ def _subject(shop: Shop, method: str) -> tuple[str, ...]:
     match method:
         case "create_payment":
             return ()
-        case "confirm_payment":
+        case "confirm_payment" | "update_payment":
             return (shop.create_payment().id,)
+        case "capture_part":
+            return (shop.authorized(multicapture=True),)
+        case "increment_authorization":
+            return (shop.authorized(incremental_authorization=True),)
         case "refund_payment":
             return (shop.paid(),)
         case _:
@@ -63,6 +70,17 @@ def _assert_done(shop: Shop, method: str, result: Any) -> None:
         case "create_payment":
             assert result.state is PaymentState.REQUIRES_PAYMENT_METHOD
             assert len(effects.charges) == 1
+        case "update_payment":
+            assert (result.amount, len(effects.charges)) == (700, 1)
+            assert shop.sim.intent(result.psp_reference).amount == 700
+        case "increment_authorization":
+            assert (result.amount, result.captured) == (1500, 0)
+            assert shop.sim.intent(result.psp_reference).amount_capturable == 1500
+        case "capture_part":
+            assert result.state is PaymentState.AUTHORIZED
+            assert (result.captured, result.capturable) == (400, 600)
+            assert shop.at_psp()["captured"] == 400
+            assert shop.balances()["sales:eur"] == -400
         case "cancel_payment":
             assert result.state is PaymentState.CANCELED
             assert shop.at_psp()["captured"] == 0
@@ -74,7 +92,8 @@ def _assert_done(shop: Shop, method: str, result: Any) -> None:
             assert result.paid
             assert shop.at_psp()["captured"] == 1000
             assert shop.balances()["sales:eur"] == -1000
-    assert shop.charged() == (0 if method == "create_payment" else 1)
+    assert shop.charged() == (method not in {"create_payment", "update_payment"})
+    assert shop.breaks() == set()
     assert shop.claims() == {}
     assert shop.scalar("SELECT count(*) FROM paykit_work WHERE queue='operation'") == 0
 

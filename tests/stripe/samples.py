@@ -15,10 +15,12 @@ from paykit.psp import (
     CreateRefund,
     FindPayment,
     FindRefund,
+    IncrementAuthorization,
     ListBalanceTransactions,
     ReadPayment,
     ReadRefund,
     ReadRequest,
+    UpdatePayment,
     WriteRequest,
 )
 
@@ -54,6 +56,34 @@ WRITES: Final[dict[str, WriteRequest]] = {
     "capture_payment": CapturePayment(
         payment="pi_1", amount=Money(700, "usd"), metadata={"paykit_operation": "op_2"}
     ),
+    "create_payment_that_is_flexible": CreatePayment(
+        amount=Money(5000, "eur"),
+        capture="manual",
+        statement_descriptor="TEA & BOOKS",
+        on_behalf_of="acct_1",
+        setup_future_usage="off_session",
+        multicapture=True,
+        incremental_authorization=True,
+    ),
+    "create_payment_automatic_async": CreatePayment(
+        amount=Money(5000, "eur"), capture="automatic_async"
+    ),
+    "capture_payment_in_part": CapturePayment(
+        payment="pi_1", amount=Money(700, "usd"), final=False
+    ),
+    "capture_payment_nothing_more": CapturePayment(
+        payment="pi_1", amount=Money(0, "usd"), final=True
+    ),
+    "increment_authorization": IncrementAuthorization(
+        payment="pi_1", amount=Money(1500, "usd")
+    ),
+    "update_payment": UpdatePayment(
+        payment="pi_1",
+        amount=Money(700, "usd"),
+        description="Zwei Bücher",
+        metadata={"paykit_update_id": "op_4"},
+    ),
+    "update_payment_description": UpdatePayment(payment="pi_1", description="one"),
     "cancel_payment": CancelPayment(payment="pi_1", reason="abandoned"),
     "create_refund": CreateRefund(
         payment="pi_1",

@@ -68,6 +68,11 @@ def _heard(
         (400, error(code="charge_already_refunded"), Conflict),
         (400, error(code="charge_expired_for_capture"), Conflict),
         (400, error(code="intent_invalid_state"), Conflict),
+        (400, error(code="capture_charge_authorization_expired"), Conflict),
+        (400, error(code="capture_unauthorized_payment"), Conflict),
+        (400, error(code="status_transition_invalid"), Conflict),
+        (402, error("card_error", code="a_code_of_next_month"), Declined),
+        (400, error(code="a_code_of_next_month"), Rejected),
         (401, error(code="api_key_expired"), Misconfigured),
         (401, error(), Misconfigured),
         (403, error(code="more_permissions_required"), Misconfigured),
@@ -217,6 +222,40 @@ def test_a_rate_limit_tells_how_long_to_wait(
     assert isinstance(answer, NotExecuted)
     assert answer.retry_after_seconds == seconds
     assert "rate_limit (endpoint-rate)" in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(409, InFlight), (429, NotExecuted), (503, Unknown)]
+)
+def test_whatever_may_be_sent_again_tells_how_long_to_wait(
+    stripe_api: respx.MockRouter, send: Send, status: int, kind: type[Answer]
+) -> None:
+    answer = _heard(stripe_api, send, status, error(), {"Retry-After": "7"})
+    assert isinstance(answer, kind)
+    assert isinstance(answer, InFlight | NotExecuted | Unknown)
+    assert answer.retry_after_seconds == 7.0
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"), [("true", Unknown), ("false", Rejected), ("soon", Rejected)]
+)
+def test_a_refusal_that_stripe_takes_back_is_not_final(
+    stripe_api: respx.MockRouter, send: Send, says: str, kind: type[Answer]
+) -> None:
+    headers = {"Stripe-Should-Retry": says}
+    answer = _heard(stripe_api, send, 400, error(code="parameter_missing"), headers)
+    assert type(answer) is kind
+
+
+def test_words_that_nobody_knows_are_kept_as_they_came(
+    stripe_api: respx.MockRouter, send: Send
+) -> None:
+    words = {"code": "new_code", "decline_code": "new_word", "advice_code": "new"}
+    answer = _heard(stripe_api, send, 402, error("card_error", **words))
+    assert isinstance(answer, Declined)
+    assert answer.decline.code == "new_code"
+    assert answer.decline.decline_code == "new_word"
+    assert answer.decline.advice_code == "new"
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 409, 429, 500, 301])

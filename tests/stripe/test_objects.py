@@ -132,6 +132,22 @@ def test_the_last_error_is_read_as_a_decline_without_a_card_number() -> None:
             },
             NextAction(kind="boleto_display_details", url="https://v"),
         ),
+        (
+            {
+                "type": "display_bank_transfer_instructions",
+                "display_bank_transfer_instructions": {
+                    "hosted_instructions_url": "https://i"
+                },
+            },
+            NextAction(kind="display_bank_transfer_instructions", url="https://i"),
+        ),
+        (
+            {
+                "type": "verify_with_microdeposits",
+                "verify_with_microdeposits": {"hosted_verification_url": "https://m"},
+            },
+            NextAction(kind="verify_with_microdeposits", url="https://m"),
+        ),
         ({"type": "word_of_next_month"}, NextAction(kind="word_of_next_month")),
     ],
 )
@@ -150,6 +166,24 @@ def test_a_charge_tells_when_its_authorization_runs_out(method: str) -> None:
 @pytest.mark.parametrize("details", [None, {}, {"type": "card"}, {"type": "sofort"}])
 def test_a_charge_may_have_no_such_time(details: Json | None) -> None:
     assert objects.charge(charge(payment_method_details=details)).capture_before is None
+
+
+@pytest.mark.parametrize("feature", ["multicapture", "incremental_authorization"])
+@pytest.mark.parametrize(
+    ("offer", "offered"),
+    [
+        ({"status": "available"}, True),
+        ({"status": "unavailable"}, False),
+        ({"status": "word_of_next_month"}, False),
+        (None, False),
+    ],
+)
+def test_a_charge_tells_what_its_card_offers(
+    feature: str, offer: Json | None, offered: bool
+) -> None:
+    details = {"type": "card", "card": {feature: offer}}
+    read = objects.charge(charge(payment_method_details=details))
+    assert getattr(read, feature) is offered
 
 
 def test_a_failed_charge_says_why() -> None:
@@ -190,6 +224,14 @@ def test_a_released_authorization_is_no_refund(
 ) -> None:
     read = objects.charge(charge(amount_captured=captured, amount_refunded=counted))
     assert (read.captured, read.refunded) == (captured, refunded)
+
+
+def test_what_was_captured_in_parts_counts_no_release_as_refunded() -> None:
+    in_parts = {"type": "card", "card": {"multicapture": {"status": "available"}}}
+    seen = charge(
+        amount_captured=700, amount_refunded=100, payment_method_details=in_parts
+    )
+    assert objects.charge(seen).refunded == 100
 
 
 def test_a_balance_transaction_is_read_by_its_reporting_category() -> None:

@@ -91,6 +91,20 @@ def _heard(
             },
         ),
         ("capture_payment", {"processing": Pending, "succeeded": Succeeded}),
+        (
+            "capture_payment_in_part",
+            {
+                "requires_capture": Succeeded,
+                "processing": Pending,
+                "succeeded": Succeeded,
+            },
+        ),
+        (
+            "capture_payment_nothing_more",
+            {"processing": Pending, "succeeded": Succeeded},
+        ),
+        ("increment_authorization", {"requires_capture": Succeeded}),
+        ("update_payment", dict.fromkeys(STATUSES, Succeeded)),
         ("cancel_payment", {"canceled": Succeeded}),
     ],
 )

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from paykit.psp import (
     ChargeSnapshot,
+    DisputeSnapshot,
+    Named,
     PaymentSnapshot,
     PaymentStatus,
     RefundSnapshot,
@@ -361,8 +363,8 @@ def test_a_refund_event_shows_its_refund(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "thing"),
     [
-        ("charge.dispute.created", {"id": "du_1", "object": "dispute"}),
-        ("payout.paid", {"id": "po_1", "object": "payout"}),
+        ("topup.succeeded", {"id": "tu_1", "object": "topup"}),
+        ("customer.created", {"id": "du_1", "object": "dispute"}),
         ("some.new.type", {"id": "x", "object": "something_new"}),
         ("some.new.type", {"id": "x"}),
     ],
@@ -376,7 +378,39 @@ def test_an_event_that_is_no_use_to_us_has_no_subject(
 @pytest.mark.parametrize("version", ["2025-03-31.basil", None])
 def test_a_payload_of_another_version_is_not_current(version: str | None) -> None:
     body = event("charge.succeeded", CHARGE, api_version=version)
-    assert not read_event(body, API_VERSION).current
+    found = read_event(body, API_VERSION)
+    assert not found.current
+    assert found.subject == Named(kind="charge", reference="ch_1", payment="pi_1")
+
+
+DISPUTE: dict[str, object] = {
+    "id": "du_1",
+    "object": "dispute",
+    "amount": 1200,
+    "balance_transactions": [],
+    "charge": "ch_1",
+    "created": 1_795_262_400,
+    "currency": "eur",
+    "evidence_details": {"due_by": 0, "submission_count": 1},
+    "is_charge_refundable": False,
+    "metadata": {},
+    "payment_intent": "pi_1",
+    "reason": "fraudulent",
+    "status": "tossed_by_a_coin",
+}
+
+
+def test_a_dispute_event_shows_its_dispute() -> None:
+    """A word that is new is kept; a deadline of 0 means that it is too late."""
+    subject = read_event(event("charge.dispute.created", DISPUTE), API_VERSION).subject
+    assert isinstance(subject, DisputeSnapshot)
+    assert (subject.reference, subject.payment, subject.amount) == (
+        "du_1",
+        "pi_1",
+        1200,
+    )
+    assert (subject.status, subject.raw_status) == ("unrecognized", "tossed_by_a_coin")
+    assert (subject.evidence_due_by, subject.submissions) == (None, 1)
 
 
 @pytest.mark.parametrize("request_field", [None, "req_1", {"id": "req_1"}])

@@ -44,7 +44,7 @@ class Path:
     def method(self) -> str:
         """The method of `PaymentService` that runs the operation."""
         thing, verb = self.operation.split(".")
-        return f"{verb}_{thing}"
+        return verb if "_" in verb else f"{verb}_{thing}"
 
     @property
     def name(self) -> str:
@@ -115,6 +115,17 @@ def _authorized(shop: Shop) -> Arguments:
     return _charged(shop, capture="manual")
 
 
+def _to_raise(shop: Shop) -> Arguments:
+    held = _charged(shop, capture="manual", incremental_authorization=True)
+    return {**held, "amount": (1500, _EUR)}
+
+
+def _to_change(shop: Shop) -> Arguments:
+    arguments = {**_created(shop), "amount": (700, _EUR)}
+    del arguments["payment_method"]
+    return arguments
+
+
 def _part_of_charged(shop: Shop) -> Arguments:
     return {**_charged(shop), "amount": (600, _EUR)}
 
@@ -138,6 +149,8 @@ _BEGINNINGS: Final[dict[str, tuple[Beginning, tuple[str, int, int]]]] = {
     "payment.create": (_nothing, ("requires_payment_method", 0, 0)),
     "payment.confirm": (_created, _SUCCEEDED),
     "payment.capture": (_authorized, _SUCCEEDED),
+    "payment.increment_authorization": (_to_raise, ("authorized", 0, 0)),
+    "payment.update": (_to_change, ("requires_payment_method", 0, 0)),
     "payment.cancel": (_authorized, ("canceled", 0, 0)),
     "payment.refund": (_part_of_charged, ("succeeded", _AMOUNT, 600)),
 }

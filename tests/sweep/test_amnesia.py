@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path as File
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -112,7 +112,9 @@ def test_events_of_a_lost_intent_come_before_its_repetition(
             bare(result)
         shop.settle()
         assert shop.moved() == path.moved
-        assert shop.violations() == []
+        told = path.operation in CHANGE_THE_AMOUNT
+        left = shop.violations()
+        assert [one for one in left if not (told and "amount_mismatch" in one)] == []
 
 
 @pytest.mark.parametrize("boundary", ASKED, ids=str)
@@ -134,6 +136,10 @@ def test_a_deleted_operation_goes_on_under_its_old_key(
     assert len({bare(one) for one in results}) == 1
     assert shop.moved() == path.moved
     assert shop.violations() == []
+
+
+CHANGE_THE_AMOUNT: Final = ("payment.update", "payment.increment_authorization")
+"""Who has forgotten asking for an amount that the PSP shows has a person look at it."""
 
 
 def _keys(rows: Any) -> set[str]:

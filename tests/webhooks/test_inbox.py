@@ -6,11 +6,12 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import permutations
 from typing import Any, Final
 
 import pytest
 
-from paykit import Money, OutcomeUnknown
+from paykit import Money, NotAllowed, OutcomeUnknown
 from paykit.lifecycle import PaymentState, RefundState
 from paykit.testing.simulated import Fault, SimEvent
 from paykit.testing.simulated.webhooks import sign
@@ -78,6 +79,7 @@ def test_what_an_event_proves_is_not_read_again(shop: Shop) -> None:
 
 
 def test_two_events_of_one_fact_are_posted_once(shop: Shop) -> None:
+    """Failure 15: twins, and events of different types for one fact."""
     payment = shop.create_payment().id
     _outside(shop, payment)
     for event in _events(shop, "charge.succeeded", "payment_intent.succeeded"):
@@ -142,7 +144,7 @@ async def _receive_and_work(shop: Shop, pushed: list[Any]) -> Any:
 
 
 def test_an_event_of_a_payment_whose_creation_is_in_doubt(shop: Shop) -> None:
-    """It is found by our id in the metadata; the answer never came."""
+    """Failure 12: it is found by our id in the metadata; the answer never came."""
     shop.sim.faults.add(Fault.LOSE_ANSWER, verb="create_payment", times=3)
     shop.sim.faults.add(Fault.LOSE_REQUEST, verb="find_payment")
     with pytest.raises(OutcomeUnknown):
@@ -197,6 +199,7 @@ POISON: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
 def test_a_poisoned_event_is_parked_and_the_others_go_on(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Failure 19: garbage ends `dead`, is shown, and blocks nobody."""
     caplog.set_level(logging.CRITICAL, "paykit")
     payment = shop.create_payment().id
     event = _body(shop, shop.sim.events()[0])
@@ -224,6 +227,7 @@ def test_a_poisoned_event_is_parked_and_the_others_go_on(
 
 
 def test_a_failure_that_passes_is_survived(shop: Shop) -> None:
+    """Failure 16: only `applied` is the end of an event."""
     payment = shop.create_payment().id
     shop.settle()
     _outside(shop, payment)
@@ -273,6 +277,7 @@ def test_a_status_that_can_come_and_go_is_read(shop: Shop) -> None:
 
 
 def test_an_old_failure_does_not_undo_a_success(shop: Shop) -> None:
+    """Failures 17 and 18: what comes late leads nowhere back."""
     payment = shop.create_payment().id
     shop.confirm_payment(payment, payment_method="pm_card_visa_chargeDeclined")
     shop.confirm_payment(payment)
@@ -365,6 +370,35 @@ def test_a_refund_that_began_at_the_psp_is_adopted(shop: Shop) -> None:
     assert shop.refund_payment(payment).amount == 600
 
 
+@pytest.mark.parametrize("older", ["charge.refund.updated", "charge.refunded"])
+def test_a_refund_that_is_told_by_two_types_is_one(quick: Shop, older: str) -> None:
+    """Failures 13 and 15: also before the charge, and after a capture in part."""
+    for order in permutations(range(4)):
+        payment = quick.create_payment(capture="manual").id
+        reference = quick.reference(payment)
+        _outside(quick, payment)
+        quick.sim.call("capture_payment", reference, amount_to_capture=700)
+        quick.sim.call("create_refund", payment_intent=reference, amount=400)
+        charge = _events(quick, "charge.succeeded")[-1]
+        refund = _events(quick, "refund.created")[-1]
+        told = [_body(quick, charge), _body(quick, refund), _body(quick, refund)]
+        told[2]["type"] = "refund.updated"
+        if older == "charge.refunded":
+            told.append(_body(quick, _events(quick, older)[-1]))
+        else:
+            told.append({**_body(quick, refund), "type": older})
+        for number in order:
+            _push_raw(quick, {**told[number], "id": quick.key()})
+        quick.settle()
+        (adopted,) = quick.refunds(payment)
+        assert (adopted.origin, adopted.amount) == ("external", 400)
+        view = quick.get(payment)
+        assert (view.captured, view.refunded, view.refundable) == (700, 400, 300)
+        assert quick.event_types(payment).count("refund.succeeded") == 1
+        balance = quick.sim.effects().balance["eur"]
+        assert quick.balances()["psp_balance:eur"] == balance
+
+
 def test_a_refund_of_ours_in_doubt_hides_none_that_began_there(shop: Shop) -> None:
     payment = shop.authorized(1000)
     shop.capture_payment(payment, amount=Money(700, "eur"))
@@ -416,6 +450,21 @@ def test_a_release_is_not_taken_for_a_refund(shop: Shop) -> None:
     assert shop.breaks() == set()
 
 
+@pytest.mark.parametrize("final", [False, True])
+def test_a_refund_between_two_parts_of_a_capture_is_adopted(
+    shop: Shop, final: bool
+) -> None:
+    """What is captured in parts releases nothing that looks like a refund."""
+    payment = shop.authorized(multicapture=True)
+    shop.capture_payment(payment, amount=Money(600, "eur"), final=final)
+    reference = shop.reference(payment)
+    shop.sim.call("create_refund", payment_intent=reference, amount=200)
+    shop.settle()
+    (refund,) = shop.wait(shop.service.list_refunds(payment))
+    assert (refund.origin, refund.amount) == ("external", 200)
+    assert shop.get(payment).refundable == 400
+
+
 def test_our_own_refund_is_not_adopted(shop: Shop) -> None:
     payment = shop.paid()
     shop.sim.faults.add(Fault.LOSE_ANSWER, verb="create_refund", times=3)
@@ -462,6 +511,7 @@ def test_a_second_object_for_one_refund_of_ours_is_not_overlooked(shop: Shop) ->
 
 
 def test_an_external_refund_that_fails_gives_its_part_back(shop: Shop) -> None:
+    """Failure 25: the customer has nothing, and the refund can be made again."""
     payment = shop.paid(payment_method="pm_card_refundFail")
     shop.settle()
     shop.sim.call("create_refund", payment_intent=shop.reference(payment))
@@ -514,12 +564,70 @@ def test_another_amount_than_was_asked_is_booked_and_shown(shop: Shop) -> None:
     assert shop.balances()["sales:eur"] == -1500
 
 
-@pytest.mark.xfail(reason="charge.failed after a success has no effect yet")
-def test_a_debit_that_the_bank_takes_back_is_booked(shop: Shop) -> None:
-    payment = shop.create_payment(amount=Money(1000, "usd")).id
+def _debited(shop: Shop, **fields: Any) -> str:
+    payment = shop.create_payment(amount=Money(1000, "usd"), **fields).id
     shop.confirm_payment(payment, payment_method="pm_usBankAccount_success")
     shop.sim.settle_charges()
+    return payment
+
+
+def test_a_debit_that_the_bank_takes_back_is_booked(shop: Shop) -> None:
+    """Failures, further to cover: a `succeeded` bank debit that later fails."""
+    payment = _debited(shop)
     shop.settle()
+    assert shop.get(payment).paid
     shop.sim.return_debit(shop.reference(payment))
     shop.settle()
     assert shop.balances()["psp_balance:usd"] == shop.sim.effects().balance["usd"]
+    view = shop.get(payment)
+    assert (view.state, view.paid) == (PaymentState.FAILED, False)
+    assert (view.captured, view.returned) == (1000, 1000)
+    events = shop.wait(shop.service.payment_events(payment))
+    (failed,) = [event for event in events if event.type == "payment.failed"]
+    assert (failed.from_state, failed.data["code"]) == (
+        "succeeded",
+        "debit_not_authorized",
+    )
+    assert shop.breaks() == set()
+
+
+def test_the_order_of_a_returned_debit_can_be_paid_again(shop: Shop) -> None:
+    payment = _debited(shop, reference="order-1")
+    shop.settle()
+    with pytest.raises(NotAllowed):
+        shop.create_payment(reference="order-1")
+    shop.sim.return_debit(shop.reference(payment))
+    shop.settle()
+    with pytest.raises(NotAllowed):
+        shop.refund_payment(payment)
+    second = shop.create_payment(reference="order-1")
+    shop.confirm_payment(second.id)
+    assert shop.get(second.id).paid
+    assert not shop.get(payment).paid
+
+
+def test_a_returned_debit_is_one_failure_in_any_order(quick: Shop) -> None:
+    """Also where the return is the first that anybody hears of the charge."""
+    for order in permutations(range(4)):
+        payment = quick.create_payment(amount=Money(1000, "usd")).id
+        reference = quick.reference(payment)
+        quick.sim.call(
+            "confirm_payment", reference, payment_method="pm_usBankAccount_success"
+        )
+        quick.sim.settle_charges()
+        quick.sim.return_debit(reference)
+        happened = [e for e in quick.sim.events() if _is_about(e, reference)][-4:]
+        for number in (*order, order[0]):
+            twin = {**_body(quick, happened[number]), "id": quick.key()}
+            _push_raw(quick, twin)
+        quick.settle()
+        view = quick.get(payment)
+        assert (view.state, view.captured, view.returned) == ("failed", 1000, 1000)
+        assert quick.event_types(payment).count("payment.failed") == 1
+        balance = quick.sim.effects().balance["usd"]
+        assert quick.balances().get("psp_balance:usd", 0) == balance
+        assert quick.breaks() == set()
+
+
+def _is_about(event: SimEvent, reference: str) -> bool:
+    return reference in (event.object.get("id"), event.object.get("payment_intent"))

@@ -130,6 +130,7 @@ def _tampered(shop: Shop) -> dict[str, tuple[Any, Any]]:
 
 
 def test_whatever_is_malformed_is_a_400(shop: Shop) -> None:
+    """Failure 21: forged and malformed headers are refused, and crash nothing."""
     shop.create_payment()
     before = shop.counts()
     answers = {}
@@ -142,6 +143,7 @@ def test_whatever_is_malformed_is_a_400(shop: Shop) -> None:
 
 
 def test_clocks_may_differ_a_little(shop: Shop) -> None:
+    """Failure 22: in both directions, and not for ever in either."""
     shop.create_payment()
     body, _ = _webhook(shop)
     for seconds in (-300, -1, 1, 300):

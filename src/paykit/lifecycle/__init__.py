@@ -1,5 +1,12 @@
 """What may happen: lifecycles as data, and what is generated from them."""
 
+from paykit.lifecycle.dispute import (
+    DISPUTE,
+    DISPUTE_CLOSED,
+    DISPUTE_FUNDS_GONE,
+    DisputeEvent,
+    DisputeState,
+)
 from paykit.lifecycle.machine import fire
 from paykit.lifecycle.payment import PAYMENT, UNSETTLED, PaymentEvent, PaymentState
 from paykit.lifecycle.refund import REFUND, RefundEvent, RefundState
@@ -7,6 +14,11 @@ from paykit.lifecycle.table import By, Lifecycle, Transition
 
 __all__ = [
     "By",
+    "DISPUTE",
+    "DISPUTE_CLOSED",
+    "DISPUTE_FUNDS_GONE",
+    "DisputeEvent",
+    "DisputeState",
     "Lifecycle",
     "PAYMENT",
     "PaymentEvent",

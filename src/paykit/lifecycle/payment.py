@@ -35,7 +35,7 @@ class PaymentState(StrEnum):
     EXPIRED = auto()
     """The authorization ran out before it was captured."""
     FAILED = auto()
-    """The PSP refused to open it."""
+    """The PSP refused to open it, or the payer's bank took all of the money back."""
 
 
 class PaymentEvent(StrEnum):
@@ -54,6 +54,8 @@ class PaymentEvent(StrEnum):
     START_CREATE = auto()
     START_CONFIRM = auto()
     START_CAPTURE = auto()
+    START_INCREMENT = auto()
+    START_UPDATE = auto()
     START_CANCEL = auto()
     START_REFUND = auto()
 
@@ -79,14 +81,18 @@ _OBSERVED = {
     _E.EXPIRE: _S.EXPIRED,
 }
 
+_WAITING = (
+    _S.REQUIRES_PAYMENT_METHOD,
+    _S.REQUIRES_CONFIRMATION,
+    _S.REQUIRES_ACTION,
+)
+
 _STARTABLE = {
     _E.START_CREATE: (_S.CREATING,),
-    _E.START_CONFIRM: (
-        _S.REQUIRES_PAYMENT_METHOD,
-        _S.REQUIRES_CONFIRMATION,
-        _S.REQUIRES_ACTION,
-    ),
+    _E.START_CONFIRM: _WAITING,
+    _E.START_UPDATE: _WAITING,
     _E.START_CAPTURE: (_S.AUTHORIZED,),
+    _E.START_INCREMENT: (_S.AUTHORIZED,),
     _E.START_CANCEL: (*UNSETTLED, _S.AUTHORIZED),
     _E.START_REFUND: (_S.AUTHORIZED, _S.SUCCEEDED),
 }
@@ -101,6 +107,10 @@ PAYMENT: Lifecycle[PaymentState, PaymentEvent] = Lifecycle(
           for source in (_S.CREATING, *UNSETTLED)
           for event, target in _OBSERVED.items() if source is not target),
         _T(_E.FAIL,           _S.CREATING,                 _S.FAILED),
+
+        # the bank took a debit back that had succeeded, heard of it or not
+        *(_T(_E.FAIL, source, _S.FAILED)
+          for source in PaymentState if source not in (_S.CREATING, _S.FAILED)),
 
         _T(_E.SUCCEED,        _S.AUTHORIZED,               _S.SUCCEEDED),
         _T(_E.CANCEL,         _S.AUTHORIZED,               _S.CANCELED),

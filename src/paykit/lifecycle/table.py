@@ -44,9 +44,14 @@ class Transition(Generic[S, E]):
     by: By = By.OBSERVATION
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lifecycle(Generic[S, E]):
-    """Every state of a thing, and every way it may change."""
+    """
+    Every state of a thing, and every way it may change.
+
+    One is equal to itself alone: comparing tables, or hashing one, would cost more than
+    most questions about it.
+    """
 
     name: str
     initial: S

@@ -1,38 +1,84 @@
 """
 Applying an event of the PSP: what its payload proves, and what must be read first.
 
-Statuses that can come and go in circles are read again, as is everything in an API
-version that our parser was not written for. A refund that we have not heard of is
-checked against its payment, because the PSP also makes refund objects for the part of
-an authorization that was released, and no customer got that money.
+Statuses that can come and go in circles are read again, as is everything that is only
+named, or shown in an API version that our parser was not written for. A refund that we
+have not heard of is checked against its payment, because the PSP also makes refund
+objects for the part of an authorization that was released, and no customer got that
+money.
 """
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, assert_never
 
 from paykit.lifecycle import UNSETTLED, PaymentState, RefundState
-from paykit.operations.links import payment_of, refund_of
+from paykit.operations.links import find_payment, named, payment_reference, refund_of
+from paykit.operations.note_suspicion import note_fraud_warning, note_review
 from paykit.operations.observe import observe_charge, observe_payment
+from paykit.operations.observe_dispute import observe_dispute, says_nothing_new
 from paykit.operations.observe_refund import observe_refund
 from paykit.psp import (
     ChargeSnapshot,
+    DisputeSnapshot,
+    FraudWarningSnapshot,
+    Named,
     PaymentSnapshot,
     PaymentStatus,
     PspEvent,
+    ReadCharge,
+    ReadDispute,
     ReadPayment,
     ReadRefund,
-    ReadRequest,
     RefundSnapshot,
     RefundStatus,
+    ReviewSnapshot,
     Subject,
+    UnbookedSnapshot,
 )
-from paykit.store import payments, refunds
+from paykit.store import disputes, refunds
 from paykit.store.payments import PaymentRow
 from paykit.store.refunds import RefundRow
 from paykit.store.tx import Tx
 
-__all__ = ["apply_event", "find_payment", "needed_read"]
+__all__ = ["FOREIGN", "Needs", "Read", "ReadOne", "Reads", "Verdict", "apply_event"]
+
+ReadOne: TypeAlias = ReadPayment | ReadCharge | ReadRefund | ReadDispute
+"""A read of one object, which an event may make necessary."""
+
+FOREIGN: Final = "foreign: no payment of ours"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of an event; ``deferred`` is to be looked at again later."""
+
+    status: Literal["applied", "ignored", "deferred"]
+    reason: str | None = None
+    payment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The payload does not prove it: read this, while the payment is at `version`."""
+
+    request: ReadOne
+    version: int | None
+    """None while nobody can tell yet which payment it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a read showed, and the version of the payment that it belongs to."""
+
+    subject: Subject
+    version: int | None
+
+
+Reads: TypeAlias = Mapping[ReadOne, Read]
+"""What was read for this event so far."""
 
 _CYCLIC: Final = frozenset(
     {
@@ -51,55 +97,117 @@ _WAITING: Final = frozenset({RefundState.PENDING, RefundState.REQUIRES_ACTION})
 _OVER: Final = frozenset({RefundState.FAILED, RefundState.CANCELED})
 
 
-def find_payment(tx: Tx, binding: str, subject: Subject) -> PaymentRow | None:
-    """Find and lock our payment that an event is about; None if there is none."""
-    reference: str | None
-    match subject:
-        case PaymentSnapshot():
-            reference, ours = subject.reference, payment_of(subject.metadata)
-        case ChargeSnapshot():
-            reference, ours = subject.payment, None
-        case RefundSnapshot():
-            reference, ours = subject.payment, payment_of(subject.metadata)
-        case None:
-            return None
+def apply_event(
+    tx: Tx, binding: str, event: PspEvent, reads: Reads, *, cause: str
+) -> Verdict | Needs:
+    """
+    Take in what `event` proves or what was read because of it, or say what to read.
+
+    Raises `LookupError` if the PSP does not know the object of its own event.
+    """
+    subject = event.subject if event.current else named(event.subject)
+    if isinstance(subject, Named):
+        learned = _learn(tx, binding, event, subject, reads)
+        if isinstance(learned, Verdict | Needs):
+            return learned
+        subject = learned
+    unused = _unused(event, subject)
+    if unused is not None:
+        return Verdict("ignored", unused)
+    payment = find_payment(tx, binding, subject)
+    if payment is None:
+        return Verdict("deferred", FOREIGN)
+    request = _needed(tx, payment, subject, event.type)
+    read = None if request is None else reads.get(request)
+    if request is not None and (read is None or read.version != payment.version):
+        return Needs(request, payment.version)
+    if read is not None and read.subject is None:
+        raise LookupError("the PSP does not know the object of its own event")
+    seen = None if read is None else read.subject
+    why = _take_in(tx, payment, subject, seen, cause=cause)
+    return Verdict("applied" if why is None else "deferred", why, payment.id)
+
+
+def _learn(
+    tx: Tx, binding: str, event: PspEvent, subject: Named, reads: Reads
+) -> Subject | Verdict | Needs:
+    """Return the object that is only named, or what must be read in order to know."""
+    request = _read_of(subject)
+    if request is None:
+        reason = f"{event.type} only names its {subject.kind}, and has no effect here"
+        return Verdict("ignored", reason)
+    payment = find_payment(tx, binding, subject)
+    if payment is None and payment_reference(subject) is not None:
+        return Verdict("deferred", FOREIGN)
+    read = reads.get(request)
+    if read is None:
+        return Needs(request, None if payment is None else payment.version)
+    if read.subject is None:
+        raise LookupError("the PSP does not know the object of its own event")
+    return read.subject
+
+
+def _read_of(subject: Named) -> ReadOne | None:
+    match subject.kind:
+        case "payment":
+            return ReadPayment(payment=subject.reference)
+        case "charge":
+            return ReadCharge(charge=subject.reference)
+        case "refund":
+            return ReadRefund(refund=subject.reference)
+        case "dispute":
+            return ReadDispute(dispute=subject.reference)
         case _:
-            assert_never(subject)
-    return payments.find(tx, binding=binding, psp_reference=reference, payment_id=ours)
+            return None
 
 
-def needed_read(tx: Tx, payment: PaymentRow, event: PspEvent) -> ReadRequest | None:
-    """Return what must be read because the payload of `event` does not prove it."""
-    subject = event.subject
+def _unused(event: PspEvent, subject: Subject) -> str | None:
+    """Return why paykit has no use for `event`, if it has none."""
+    if subject is None:
+        return f"{event.type} has no effect here"
+    if isinstance(subject, UnbookedSnapshot):
+        what = f"{subject.kind} {subject.reference} is {subject.raw_status}"
+        return f"{event.type}: {what}; paykit keeps none of these"
+    return None
+
+
+def _needed(
+    tx: Tx, payment: PaymentRow, subject: Subject, event_type: str
+) -> ReadOne | None:
+    """Return what must be read because `subject` does not prove it."""
     match subject:
         case PaymentSnapshot():
             cyclic = subject.status in _CYCLIC and payment.state in _OPEN
-            needed = cyclic or not event.current
-            return ReadPayment(payment=subject.reference) if needed else None
+            return ReadPayment(payment=subject.reference) if cyclic else None
         case ChargeSnapshot():
-            attempt = subject.status != "succeeded" and payment.state in _OPEN
-            expired = event.type == "charge.expired"
-            needed = attempt or expired or not event.current
+            failed = subject.status != "succeeded" and not subject.returned
+            attempt = failed and payment.state in _OPEN
+            needed = attempt or event_type.endswith("charge.expired")
             reference = payment.psp_reference or subject.payment
             return ReadPayment(payment=reference) if needed and reference else None
         case RefundSnapshot():
-            return _refund_read(tx, payment, subject, event)
-        case None:
+            return _refund_read(tx, payment, subject)
+        case DisputeSnapshot():
+            known = disputes.find(
+                tx, binding=payment.binding, psp_reference=subject.reference
+            )
+            settled = known is None or says_nothing_new(known, subject)
+            return None if settled else ReadDispute(dispute=subject.reference)
+        case ReviewSnapshot() | FraudWarningSnapshot():
+            return None
+        case UnbookedSnapshot() | Named() | None:
             return None
         case _:
             assert_never(subject)
 
 
-def _refund_read(
-    tx: Tx, payment: PaymentRow, seen: RefundSnapshot, event: PspEvent
-) -> ReadRequest | None:
+def _refund_read(tx: Tx, payment: PaymentRow, seen: RefundSnapshot) -> ReadOne | None:
     known = _known(tx, payment, seen)
     if known is None:
         reference = payment.psp_reference or seen.payment
         return ReadPayment(payment=reference) if reference else None
     cyclic = seen.status in _CYCLIC_REFUND and known.state in _WAITING
-    needed = cyclic or not event.current
-    return ReadRefund(refund=seen.reference) if needed else None
+    return ReadRefund(refund=seen.reference) if cyclic else None
 
 
 def _known(tx: Tx, payment: PaymentRow, seen: RefundSnapshot) -> RefundRow | None:
@@ -111,15 +219,10 @@ def _known(tx: Tx, payment: PaymentRow, seen: RefundSnapshot) -> RefundRow | Non
     )
 
 
-def apply_event(
-    tx: Tx, payment: PaymentRow, event: PspEvent, read: Subject, *, cause: str
+def _take_in(
+    tx: Tx, payment: PaymentRow, subject: Subject, read: Subject, *, cause: str
 ) -> str | None:
-    """
-    Take in what `event` proves, or what was `read` because of it.
-
-    Returns why the event has no effect, if it has none for now.
-    """
-    subject = event.subject
+    """Observe `subject`, or what was `read` for it; return why that has no effect."""
     if isinstance(subject, RefundSnapshot) and isinstance(read, PaymentSnapshot):
         payment = observe_payment(tx, payment, read, cause=cause, fresh=True)
         if not _is_customer_refund(tx, payment, subject, read):
@@ -163,7 +266,13 @@ def _observe(
             observe_charge(tx, payment, subject, cause=cause)
         case RefundSnapshot():
             observe_refund(tx, payment, subject, cause=cause, fresh=fresh)
-        case None:
+        case DisputeSnapshot():
+            observe_dispute(tx, payment, subject, cause=cause, fresh=fresh)
+        case ReviewSnapshot():
+            note_review(tx, payment, subject, cause=cause)
+        case FraudWarningSnapshot():
+            note_fraud_warning(tx, payment, subject, cause=cause)
+        case UnbookedSnapshot() | Named() | None:
             return
         case _:
             assert_never(subject)

@@ -7,19 +7,20 @@ make sure that nobody is charged. If the charge was faster, the result says so.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from paykit import psp
-from paykit.engine import Context, Leg, Operation, RecoveryPoint, Step
-from paykit.lifecycle import PaymentEvent
-from paykit.operations.commands import Command, PaymentId
+from paykit.engine import Context, Done, Leg, Operation, RecoveryPoint, Step
+from paykit.lifecycle import PaymentEvent, PaymentState
+from paykit.operations.commands import Command, PaymentId, Reason
 from paykit.operations.payment_command import (
     claim_payment,
     known_reference,
     record_answer,
 )
-from paykit.operations.views import PaymentView
+from paykit.operations.views import PaymentView, payment_view
 from paykit.psp import PaymentStatus
+from paykit.store import payments
 from paykit.store.tx import Tx
 
 __all__ = ["CANCEL_PAYMENT", "CancelPayment", "judge_cancel"]
@@ -31,12 +32,15 @@ _ENDED: Final = frozenset(
 
 
 class CancelPayment(Command, frozen=True):
-    """End the payment; `reason` is one of the four that a caller may give."""
+    """
+    End the payment; `reason` is any text.
+
+    Stripe has words for four: ``abandoned``, ``duplicate``, ``fraudulent`` and
+    ``requested_by_customer``. Others are kept here and not sent.
+    """
 
     payment_id: PaymentId
-    reason: (
-        Literal["abandoned", "duplicate", "fraudulent", "requested_by_customer"] | None
-    ) = None
+    reason: Reason | None = None
 
 
 class _Claimed(Command, frozen=True):
@@ -76,7 +80,21 @@ def _ask(at: _Claimed) -> psp.CancelPayment:
 def _record(
     tx: Tx, ctx: Context, at: _Claimed, answer: psp.Answer
 ) -> Step[PaymentView]:
-    return record_answer(tx, ctx, at.payment_id, at.version, answer)
+    step = record_answer(tx, ctx, at.payment_id, at.version, answer)
+    if isinstance(step, Done) and step.result.state is PaymentState.CANCELED:
+        return _with_reason(tx, ctx, at, step)
+    return step
+
+
+def _with_reason(
+    tx: Tx, ctx: Context, at: _Claimed, canceled: Done[PaymentView]
+) -> Done[PaymentView]:
+    if at.reason is None:
+        return canceled
+    row = payments.load(tx, at.payment_id, merchant=None, lock=True)
+    changes = {"cancel_reason": at.reason}
+    row = payments.save(tx, row, changes, cause=ctx.operation_id)
+    return Done(payment_view(row))
 
 
 def _read(at: _Claimed) -> psp.ReadPayment:

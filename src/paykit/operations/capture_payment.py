@@ -1,7 +1,10 @@
 """
 Capture an authorized payment, in full or in part.
 
-A partial capture is final: the PSP releases the rest of the authorization.
+A partial capture is final, and the PSP releases the rest of the authorization, unless
+the payment can be captured in parts. Then each part has to say whether it is the last
+one: silence would release the rest, and nobody could take it any more. Each capture is
+a fact of its own, named after the total that was captured with it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from typing import Final
 
 from paykit import psp
 from paykit.engine import Context, Leg, Operation, RecoveryPoint, Step
-from paykit.errors import InvalidMoney, NotAllowed
+from paykit.errors import FinalRequired, InvalidMoney, NotAllowed, NotAvailable
 from paykit.lifecycle import PaymentEvent
 from paykit.money import Money, chargeable
 from paykit.operations.commands import Command, CurrencyCode, PaymentId
@@ -27,14 +30,25 @@ from paykit.store.tx import Tx
 __all__ = ["CAPTURE_PAYMENT", "CapturePayment", "money_of"]
 
 _RELEASED: Final = frozenset({PaymentStatus.CANCELED, PaymentStatus.EXPIRED})
+_TAKEN: Final = frozenset({PaymentStatus.AUTHORIZED, PaymentStatus.SUCCEEDED})
+
+_AVAILABLE: Final = "available"
+_IN_PARTS: Final = frozenset({_AVAILABLE, "requested"})
+"""Requested: the PSP has not shown yet whether it is available, and will say so."""
 
 
 class CapturePayment(Command, frozen=True):
-    """Take `amount` minor units, or all that was authorized if it is not given."""
+    """
+    Take `amount` minor units, or all that was authorized if it is not given.
+
+    `final` tells whether what is left then is released. Zero and final releases it
+    without taking more, after a capture in parts.
+    """
 
     payment_id: PaymentId
     amount: int | None = None
     currency: CurrencyCode | None = None
+    final: bool | None = None
 
 
 class _Claimed(Command, frozen=True):
@@ -46,6 +60,8 @@ class _Claimed(Command, frozen=True):
     currency: str
     version: int
     captured_before: int
+    final: bool | None = None
+    """None: the payment is captured once, and the PSP is told nothing."""
 
 
 _CLAIMED = RecoveryPoint("capture_claimed", _Claimed)
@@ -68,7 +84,7 @@ def money_of(
 
 def _start(tx: Tx, ctx: Context, command: CapturePayment) -> Step[PaymentView]:
     row = claim_payment(tx, ctx, command.payment_id, PaymentEvent.START_CAPTURE)
-    money = money_of(row, command.amount, command.currency, otherwise=row.capturable)
+    money = _money(row, command)
     if money.minor > row.capturable:
         raise NotAllowed(
             f"payment {row.id}: {money} is more than the "
@@ -82,14 +98,43 @@ def _start(tx: Tx, ctx: Context, command: CapturePayment) -> Step[PaymentView]:
             currency=money.currency,
             version=row.version,
             captured_before=row.captured,
+            final=_final(row, command, money),
         )
     )
 
 
+def _money(row: PaymentRow, command: CapturePayment) -> Money:
+    """Return what is taken: nothing, if parts were taken and the rest is let go."""
+    closes = command.amount == 0 and command.final and row.captured > 0
+    if closes and row.multicapture == _AVAILABLE:
+        return Money.zero(command.currency or row.currency)
+    wanted, currency = command.amount, command.currency
+    return money_of(row, wanted, currency, otherwise=row.capturable)
+
+
+def _final(row: PaymentRow, command: CapturePayment, money: Money) -> bool | None:
+    """Return what the PSP is told about the rest; None if there is nothing to tell."""
+    if row.multicapture not in _IN_PARTS:
+        if command.final is False:
+            raise NotAvailable(
+                f"payment {row.id} is captured once; to capture in parts, ask for it "
+                "with multicapture=True at creation, and see what the card offers"
+            )
+        return None
+    if command.final is None and money.minor < row.capturable:
+        raise FinalRequired(
+            f"payment {row.id} can be captured in parts: final=False keeps the rest "
+            "authorized, final=True releases it for good",
+            field="final",
+        )
+    if command.final is False:
+        return False
+    return True if row.multicapture == _AVAILABLE else None
+
+
 def _ask(at: _Claimed) -> psp.CapturePayment:
-    return psp.CapturePayment(
-        payment=at.reference, amount=Money(at.amount, at.currency)
-    )
+    money = Money(at.amount, at.currency)
+    return psp.CapturePayment(payment=at.reference, amount=money, final=at.final)
 
 
 def _record(
@@ -105,6 +150,8 @@ def _read(at: _Claimed) -> psp.ReadPayment:
 def _judge(at: _Claimed, evidence: psp.Snapshot) -> psp.Answer | None:
     if not isinstance(evidence, psp.PaymentSnapshot):
         return None
+    if at.final is not None:
+        return _judge_part(at, evidence)
     if evidence.captured == at.captured_before + at.amount:
         return psp.Succeeded(snapshot=evidence)
     if evidence.captured > at.captured_before:
@@ -118,6 +165,27 @@ def _judge(at: _Claimed, evidence: psp.Snapshot) -> psp.Answer | None:
             message="the authorization was canceled or has expired",
         )
     # Still capturable proves nothing: the request may still be on its way.
+    return None
+
+
+def _judge_part(at: _Claimed, seen: psp.PaymentSnapshot) -> psp.Answer | None:
+    """
+    Judge by the captured total; others may have taken parts, too.
+
+    While something is still authorized, or where the total is above ours, our request
+    may have been executed or may still be on its way: only its key tells.
+    """
+    total = at.captured_before + at.amount
+    still_open = seen.status is PaymentStatus.AUTHORIZED
+    if seen.captured == total and seen.status in _TAKEN:
+        return None if at.final and still_open else psp.Succeeded(snapshot=seen)
+    if still_open or seen.captured >= total:
+        return None
+    if seen.status in _RELEASED or seen.status in _TAKEN:
+        return psp.Rejected(
+            code="authorization_released",
+            message=f"nothing is left to capture after {seen.captured} minor units",
+        )
     return None
 
 

@@ -18,13 +18,17 @@ from paykit.money import Money
 from paykit.operations.links import PREFIX
 
 __all__ = [
+    "METADATA_KEYS",
+    "AccountId",
     "CaptureMethod",
     "Command",
     "CurrencyCode",
+    "FutureUsage",
     "Key",
     "Merchant",
     "Metadata",
     "PaymentId",
+    "Reason",
     "Reference",
     "Text",
     "build",
@@ -33,7 +37,9 @@ __all__ = [
     "check_payment_id",
 ]
 
-_KEYS_MAX: Final = 40
+METADATA_KEYS: Final = 40
+"""How many keys of metadata a payment may have."""
+
 _KEY_MAX: Final = 40
 _VALUE_MAX: Final = 500
 
@@ -46,8 +52,8 @@ class Command(BaseModel, frozen=True, extra="forbid", strict=True):
 
 def _metadata(value: Mapping[str, str]) -> Mapping[str, str]:
     """Stripe allows 50 keys of 40 and values of 500 characters; some are ours."""
-    if len(value) > _KEYS_MAX:
-        raise ValueError(f"at most {_KEYS_MAX} keys")
+    if len(value) > METADATA_KEYS:
+        raise ValueError(f"at most {METADATA_KEYS} keys")
     for key, text in value.items():
         if not 0 < len(key) <= _KEY_MAX or "[" in key or "]" in key:
             raise ValueError(f"a key has 1 to {_KEY_MAX} characters and no brackets")
@@ -71,10 +77,15 @@ Merchant = Annotated[
 ]
 PaymentId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+AccountId = Annotated[
+    str, StringConstraints(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_-]+$")
+]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 CurrencyCode = Annotated[str, AfterValidator(_currency)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
-CaptureMethod = Literal["automatic", "manual"]
+CaptureMethod = Literal["automatic", "automatic_async", "manual"]
+FutureUsage = Literal["on_session", "off_session"]
 
 
 class _KeyOnly(Command, frozen=True):

@@ -22,7 +22,7 @@ from paykit.operations.payment_command import (
     known_reference,
     record_answer,
 )
-from paykit.operations.views import DeclineView, PaymentView
+from paykit.operations.views import PaymentView, with_decline
 from paykit.psp import PaymentStatus
 from paykit.store.tx import Tx
 
@@ -82,19 +82,8 @@ def _record(
 ) -> Step[PaymentView]:
     step = record_answer(tx, ctx, at.payment_id, at.version, answer)
     if isinstance(step, Done) and isinstance(answer, psp.Declined):
-        return Done(_with_decline(step.result, answer.decline))
+        return Done(with_decline(step.result, answer.decline))
     return step
-
-
-def _with_decline(view: PaymentView, decline: psp.Decline) -> PaymentView:
-    """Say why in the result, also when the payment has moved on meanwhile."""
-    shown = DeclineView(
-        code=decline.code,
-        decline_code=decline.decline_code,
-        advice_code=decline.advice_code,
-        message=decline.message,
-    )
-    return view.model_copy(update={"decline": shown})
 
 
 def _read(at: _Claimed) -> psp.ReadPayment:

@@ -8,7 +8,7 @@ settled by reading a known object.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Self, assert_never
+from typing import Final, Self, assert_never
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -27,13 +27,16 @@ from paykit.errors import PspRejected
 from paykit.lifecycle import PAYMENT, PaymentEvent, PaymentState
 from paykit.money import Money, chargeable
 from paykit.operations.commands import (
+    AccountId,
     CaptureMethod,
     Command,
     CurrencyCode,
+    FutureUsage,
     Metadata,
     Reference,
     Text,
 )
+from paykit.operations.descriptors import check_descriptor
 from paykit.operations.links import operation_metadata, tag
 from paykit.operations.observe import observe_payment
 from paykit.operations.record import Definite, definite, payment_in
@@ -43,6 +46,8 @@ from paykit.store.events import NewEvent
 from paykit.store.tx import Tx
 
 __all__ = ["CREATE_PAYMENT", "CreatePayment"]
+
+_REQUESTED: Final = "requested"
 
 
 class CreatePayment(Command, frozen=True):
@@ -56,8 +61,14 @@ class CreatePayment(Command, frozen=True):
     payment_method: Text | None = None
     customer: Text | None = None
     description: Text | None = None
+    statement_descriptor: Text | None = None
     statement_descriptor_suffix: Text | None = None
     receipt_email: Text | None = None
+    on_behalf_of: AccountId | None = None
+    """The account in whose name the payer is charged; the binding stays ours."""
+    setup_future_usage: FutureUsage | None = None
+    multicapture: bool = False
+    incremental_authorization: bool = False
     metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -80,6 +91,9 @@ _RECORDED = RecoveryPoint("payment_recorded", _Recorded)
 
 
 def _start(tx: Tx, ctx: Context, command: CreatePayment) -> Step[PaymentView]:
+    check_descriptor("statement_descriptor", command.statement_descriptor)
+    suffix = command.statement_descriptor_suffix
+    check_descriptor("statement_descriptor_suffix", suffix)
     payment_id = derived_id("pay", ctx.operation_id)
     row = _insert(tx, ctx, command, payment_id)
     if command.reference is not None:
@@ -127,6 +141,10 @@ def _insert(
         capture=command.capture,
         amount=command.amount,
         description=command.description,
+        multicapture=_REQUESTED if command.multicapture else None,
+        incremental_authorization=(
+            _REQUESTED if command.incremental_authorization else None
+        ),
         metadata=command.metadata,
         created_at=tx.now,
         updated_at=tx.now,
@@ -143,8 +161,13 @@ def _ask(at: _Recorded) -> psp.CreatePayment:
         payment_method=command.payment_method,
         customer=command.customer,
         description=command.description,
+        statement_descriptor=command.statement_descriptor,
         statement_descriptor_suffix=command.statement_descriptor_suffix,
         receipt_email=command.receipt_email,
+        on_behalf_of=command.on_behalf_of,
+        setup_future_usage=command.setup_future_usage,
+        multicapture=command.multicapture,
+        incremental_authorization=command.incremental_authorization,
     )
 
 

@@ -15,15 +15,15 @@ observed and a reconciliation break is opened for a person.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from paykit.errors import IllegalTransition
 from paykit.lifecycle import PAYMENT, PaymentEvent, PaymentState, fire
 from paykit.money import Money
 from paykit.psp import ChargeSnapshot, Decline, PaymentSnapshot, PaymentStatus
-from paykit.psp.facts import capture_fact
+from paykit.psp.facts import capture_fact, charge_failed_fact
 from paykit.store import ledger, payments, work
 from paykit.store.chart import PostingKind
 from paykit.store.events import NewEvent
@@ -31,7 +31,7 @@ from paykit.store.ledger import Posting
 from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
-__all__ = ["observe_charge", "observe_payment", "read_again"]
+__all__ = ["amount_changed", "observe_charge", "observe_payment", "read_again"]
 
 _EVENTS: Final = {
     PaymentStatus.REQUIRES_PAYMENT_METHOD: PaymentEvent.NEED_PAYMENT_METHOD,
@@ -53,6 +53,9 @@ _PROVEN: Final = frozenset(
 )
 """Statuses that are never left for an earlier one: an old event proves them too."""
 
+_ENDED: Final = _PROVEN - {PaymentStatus.AUTHORIZED}
+"""Statuses in which the PSP changes no amount any more."""
+
 _OVER: Final = frozenset(
     {PaymentState.CANCELED, PaymentState.EXPIRED, PaymentState.FAILED}
 )
@@ -66,6 +69,16 @@ class _Changes:
     columns: dict[str, object] = field(default_factory=dict)
     events: list[NewEvent] = field(default_factory=list)
     postings: list[Posting] = field(default_factory=list)
+
+    @property
+    def captured(self) -> int:
+        """The new total of what was captured; 0 if it stays as it is."""
+        return cast("int", self.columns.get("captured", 0))
+
+    @property
+    def returned(self) -> int:
+        """The new total of what was taken back; 0 if it stays as it is."""
+        return cast("int", self.columns.get("returned", 0))
 
 
 def read_again(tx: Tx, payment_id: str, *, delay: timedelta = timedelta(0)) -> None:
@@ -85,10 +98,12 @@ def observe_payment(
     changes = _Changes()
     if row.psp_reference is None:
         changes.columns["psp_reference"] = seen.reference
+    row = _amount(row, seen, fresh, changes)
     _capture(tx, row, seen.captured, seen.charge_reference, cause, changes)
+    _take_back(tx, row, seen.charge, cause, changes)
     state = _move(row, seen, fresh, changes)
     _details(row, seen, state, fresh, changes)
-    _compare(tx, row, seen, state, changes)
+    _compare(tx, row, seen, state, fresh, changes)
     return _write(tx, row, changes, state, cause)
 
 
@@ -99,16 +114,57 @@ def observe_charge(
     Take in a charge: the captured total it proves, and when its authorization ends.
 
     The payment's state is not the charge's to tell; if it lags behind the money, the
-    payment is read again.
+    payment is read again. Only that the bank took the money back ends the payment.
     """
-    changes = _Changes()
+    changes, state = _Changes(), row.state
+    _take_back(tx, row, seen, cause, changes)
+    if _is_gone(row, changes):
+        state = _fail(row, seen, changes)
     if seen.status == "succeeded":
         _capture(tx, row, seen.captured, seen.reference, cause, changes)
         if seen.capture_before and row.capture_before != seen.capture_before:
             changes.columns["capture_before"] = seen.capture_before
+        _offers(row, seen, changes)
     if seen.captured and row.state is not PaymentState.SUCCEEDED:
         read_again(tx, row.id)
-    return _write(tx, row, changes, row.state, cause)
+    return _write(tx, row, changes, state, cause)
+
+
+def amount_changed(row: PaymentRow, amount: int) -> NewEvent:
+    """Return what is told of a payment whose amount becomes `amount`."""
+    data = {"amount": amount, "amount_before": row.amount, "currency": row.currency}
+    return NewEvent(type="payment.amount_changed", data=data)
+
+
+def _amount(
+    row: PaymentRow, seen: PaymentSnapshot, fresh: bool, changes: _Changes
+) -> PaymentRow:
+    """
+    Take over the amount that a command under way has asked for, once it shows.
+
+    An old snapshot of an unpaid payment may show the same amount from another time.
+    """
+    asked = row.amount_asked
+    proven = fresh or seen.status in _PROVEN
+    if asked is None or not proven or asked == row.amount:
+        return row
+    if (seen.amount, seen.currency) != (asked, row.currency):
+        return row
+    changes.columns["amount"] = asked
+    changes.events.append(amount_changed(row, asked))
+    return replace(row, amount=asked)
+
+
+def _offers(row: PaymentRow, seen: ChargeSnapshot, changes: _Changes) -> None:
+    """Note what the card offers of that which was asked for at creation."""
+    offers = {
+        "multicapture": seen.multicapture,
+        "incremental_authorization": seen.incremental_authorization,
+    }
+    for column, offered in offers.items():
+        if seen.status == "succeeded" and (offered or getattr(row, column)):
+            word = "available" if offered else "unavailable"
+            _change(changes, row, column, word)
 
 
 def _capture(
@@ -144,10 +200,77 @@ def _capture(
     read_again(tx, row.id)
 
 
+def _take_back(
+    tx: Tx,
+    row: PaymentRow,
+    charge: ChargeSnapshot | None,
+    cause: str,
+    changes: _Changes,
+) -> None:
+    """
+    Book a debit that had succeeded and that the payer's bank has taken back since.
+
+    Its capture is booked with it, should nobody have told of that yet.
+    """
+    if charge is None or not charge.returned:
+        return
+    total = charge.captured or charge.amount
+    if total <= row.returned:
+        return
+    if total > max(row.captured, changes.captured):
+        _capture(tx, row, total, charge.reference, cause, changes)
+    changes.columns["returned"] = total
+    changes.postings.append(
+        Posting(
+            kind=PostingKind.CHARGE_FAILURE,
+            fact_key=charge_failed_fact(row.binding, charge.reference),
+            merchant_id=row.merchant_id,
+            payment_id=row.id,
+            amount=Money(total, row.currency),
+            effective_at=tx.now,
+        )
+    )
+    read_again(tx, row.id)
+
+
+def _is_gone(row: PaymentRow, changes: _Changes) -> bool:
+    """Whether all that was ever captured was taken back: whatever the status says."""
+    returned = max(row.returned, changes.returned)
+    return 0 < max(row.captured, changes.captured) <= returned
+
+
+def _fail(
+    row: PaymentRow, charge: ChargeSnapshot | None, changes: _Changes
+) -> PaymentState:
+    """End a payment whose money is gone again."""
+    if row.state is PaymentState.FAILED:
+        return row.state
+    state = fire(PAYMENT, row.state, PaymentEvent.FAIL)
+    changes.columns["state"] = state.value
+    if row.capturable:
+        changes.columns["capturable"] = 0
+    decline = None if charge is None else charge.decline
+    changes.events.append(
+        NewEvent(
+            type=f"payment.{state}",
+            from_state=row.state.value,
+            to_state=state.value,
+            data={
+                "code": None if decline is None else decline.code,
+                "amount": max(row.returned, changes.returned),
+                "currency": row.currency,
+            },
+        )
+    )
+    return state
+
+
 def _move(
     row: PaymentRow, seen: PaymentSnapshot, fresh: bool, changes: _Changes
 ) -> PaymentState:
     """Return the state after `seen`; what the lifecycle does not have is outdated."""
+    if _is_gone(row, changes):
+        return _fail(row, seen.charge, changes)
     event = _EVENTS.get(seen.status)
     if event is None or (seen.status not in _PROVEN and not fresh):
         return row.state
@@ -188,6 +311,8 @@ def _details(
         _change(changes, row, "charge_reference", seen.charge_reference)
     if seen.charge and seen.charge.capture_before:
         _change(changes, row, "capture_before", seen.charge.capture_before)
+    if seen.charge:
+        _offers(row, seen.charge, changes)
     action = asdict(seen.next_action) if seen.next_action else None
     if action != row.next_action:
         changes.columns["next_action"] = action
@@ -223,13 +348,18 @@ def _compare(
     row: PaymentRow,
     seen: PaymentSnapshot,
     state: PaymentState,
+    fresh: bool,
     changes: _Changes,
 ) -> None:
     """Open a break where the PSP and we disagree; what it shows was booked above."""
     detail: dict[str, object] = {"seen": seen.reference, "state": state.value}
     found: list[tuple[str, dict[str, object]]] = []
     if (seen.currency, seen.amount) != (row.currency, row.amount):
-        found.append(("amount_mismatch", {"amount": seen.amount}))
+        if fresh or seen.currency != row.currency or seen.status in _ENDED:
+            found.append(("amount_mismatch", {"amount": seen.amount}))
+        else:
+            # Perhaps from before the amount was changed: a read will tell.
+            read_again(tx, row.id)
     if seen.captured > row.amount:
         found.append(("captured_too_much", {"captured": seen.captured}))
     if row.state in _OVER and state is PaymentState.SUCCEEDED:
@@ -261,5 +391,5 @@ def _write(
     if state in _OVER and row.state is not state:
         payments.release_reference(tx, row)
     if changes.postings:
-        ledger.post(tx.connection, changes.postings, world=tx.world)
+        ledger.post_later(tx, changes.postings)
     return now

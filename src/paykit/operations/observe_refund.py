@@ -175,5 +175,5 @@ def _post(
         amount=Money(refund.amount, refund.currency),
         effective_at=tx.now,
     )
-    ledger.post(tx.connection, [posting], world=tx.world)
+    ledger.post_later(tx, [posting])
     read_again(tx, row.id)

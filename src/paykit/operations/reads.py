@@ -18,13 +18,15 @@ from paykit.operations.commands import (
     check_payment_id,
 )
 from paykit.operations.views import (
+    DisputeView,
     EventView,
     PaymentView,
     RefundView,
+    dispute_view,
     payment_view,
     refund_view,
 )
-from paykit.store import events, inbox, operations, payments, refunds, work
+from paykit.store import disputes, events, inbox, operations, payments, refunds, work
 from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
@@ -33,6 +35,7 @@ __all__ = [
     "Page",
     "get_payment",
     "health",
+    "list_disputes",
     "list_payments",
     "list_refunds",
     "payment_events",
@@ -114,6 +117,12 @@ def list_refunds(payment_id: str, merchant: str, tx: Tx) -> tuple[RefundView, ..
     """Return the refunds of a payment, oldest first; raises `NotFound`."""
     payments.load(tx, check_payment_id(payment_id), merchant=merchant, lock=False)
     return tuple(refund_view(row) for row in refunds.of_payment(tx, payment_id))
+
+
+def list_disputes(payment_id: str, merchant: str, tx: Tx) -> tuple[DisputeView, ...]:
+    """Return the disputes of a payment, oldest first; raises `NotFound`."""
+    payments.load(tx, check_payment_id(payment_id), merchant=merchant, lock=False)
+    return tuple(dispute_view(row) for row in disputes.of_payment(tx, payment_id))
 
 
 def payment_events(payment_id: str, merchant: str, tx: Tx) -> tuple[EventView, ...]:

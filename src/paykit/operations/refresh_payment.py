@@ -15,18 +15,21 @@ from paykit.engine import Environment, Flow, ask, commit
 from paykit.lifecycle import RefundState
 from paykit.money import Money
 from paykit.operations.observe import observe_payment
+from paykit.operations.observe_dispute import observe_dispute
 from paykit.operations.observe_refund import observe_refund
 from paykit.psp import (
     BalanceTransaction,
+    DisputeSnapshot,
     ListBalanceTransactions,
     PaymentSnapshot,
+    ReadDispute,
     ReadPayment,
     ReadRefund,
     RefundSnapshot,
     Succeeded,
 )
 from paykit.psp.facts import balance_fact
-from paykit.store import ledger, payments, refunds
+from paykit.store import disputes, ledger, payments, refunds
 from paykit.store.chart import PostingKind
 from paykit.store.ledger import Posting
 from paykit.store.payments import PaymentRow
@@ -35,7 +38,13 @@ from paykit.store.tx import Tx
 __all__ = ["refresh_payment"]
 
 _WAITING: Final = frozenset({RefundState.PENDING, RefundState.REQUIRES_ACTION})
-_REFUNDS: Final = frozenset({"refund", "refund_failure"})
+_NOT_OWN: Final = frozenset(
+    {"refund", "refund_failure", "charge_failure", "dispute", "dispute_reversal"}
+)
+"""What comes of a charge later; a list by charge may hold it as well."""
+
+_DISPUTES: Final = frozenset({"dispute", "dispute_reversal"})
+"""Movements that are booked, with their fees, where the dispute is observed."""
 
 
 def refresh_payment(env: Environment, payment_id: str) -> Flow[bool]:
@@ -52,6 +61,7 @@ def refresh_payment(env: Environment, payment_id: str) -> Flow[bool]:
         return False
     row = yield from commit(partial(_observe, row, answer.snapshot))
     yield from _waiting_refunds(env, row)
+    yield from _disputes(env, row)
     return (yield from _fees(env, row))
 
 
@@ -65,6 +75,19 @@ def _waiting_refunds(env: Environment, row: PaymentRow) -> Flow[None]:
             answer.snapshot, RefundSnapshot
         ):
             yield from commit(partial(_observe_refund, row, answer.snapshot))
+
+
+def _disputes(env: Environment, row: PaymentRow) -> Flow[None]:
+    """Read the disputes that we know of: also one that was lost may be won since."""
+    psp = env.psps.for_binding(row.binding)
+    for reference in (yield from commit(partial(_disputed, row))):
+        row = yield from commit(partial(_load, row.id))
+        call = psp.prepare(ReadDispute(dispute=reference), None)
+        answer = yield from ask(row.binding, call)
+        if isinstance(answer, Succeeded) and isinstance(
+            answer.snapshot, DisputeSnapshot
+        ):
+            yield from commit(partial(_observe_dispute, row, answer.snapshot))
 
 
 def _fees(env: Environment, row: PaymentRow) -> Flow[bool]:
@@ -94,7 +117,7 @@ def _complete(row: PaymentRow, found: Sequence[BalanceTransaction], gross: int) 
         return True
     if gross < 0:
         return any(transaction.amount == gross for transaction in found)
-    own = [one.amount for one in found if one.category not in _REFUNDS]
+    own = [one.amount for one in found if one.category not in _NOT_OWN]
     return bool(own) and (sum(own) == gross or (len(own) == 1 and own[0] > gross))
 
 
@@ -125,6 +148,16 @@ def _observe_refund(read: PaymentRow, seen: RefundSnapshot, tx: Tx) -> None:
     observe_refund(tx, row, seen, cause="refresh", fresh=fresh)
 
 
+def _disputed(row: PaymentRow, tx: Tx) -> tuple[str, ...]:
+    return tuple(one.psp_reference for one in disputes.of_payment(tx, row.id))
+
+
+def _observe_dispute(read: PaymentRow, seen: DisputeSnapshot, tx: Tx) -> None:
+    row = payments.load(tx, read.id, merchant=None, lock=True)
+    fresh = row.version == read.version
+    observe_dispute(tx, row, seen, cause="refresh", fresh=fresh)
+
+
 def _sources(row: PaymentRow, tx: Tx) -> tuple[tuple[str, int], ...]:
     """Return what must show on the balance: (charge or refund, gross amount)."""
     sources: list[tuple[str, int]] = []
@@ -149,7 +182,7 @@ def _book(row: PaymentRow, found: Sequence[BalanceTransaction], tx: Tx) -> None:
             effective_at=one.created or tx.now,
         )
         for one in found
-        if one.fee
+        if one.fee and one.category not in _DISPUTES
     ]
     if postings:
-        ledger.post(tx.connection, postings, world=tx.world)
+        ledger.post_later(tx, postings)

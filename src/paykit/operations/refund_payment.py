@@ -28,6 +28,7 @@ from paykit.money import Money
 from paykit.operations.capture_payment import money_of
 from paykit.operations.commands import Command, CurrencyCode, Metadata, PaymentId
 from paykit.operations.links import operation_metadata, tag
+from paykit.operations.observe_dispute import refuse_if_disputed
 from paykit.operations.observe_refund import observe_refund, release_reservation
 from paykit.operations.payment_command import known_reference
 from paykit.operations.record import definite
@@ -97,6 +98,7 @@ def _reserve(
     known = refunds.peek(tx, refund_id)
     if known is not None:
         return known
+    refuse_if_disputed(tx, row)
     if command.amount is None and not row.refundable:
         raise RefundExceedsCaptured(f"payment {row.id}: nothing is left to refund")
     money = money_of(row, command.amount, command.currency, otherwise=row.refundable)

@@ -6,19 +6,24 @@ from datetime import datetime
 
 from pydantic import BaseModel, SecretStr
 
-from paykit.lifecycle import PaymentState, RefundState
+from paykit.lifecycle import DisputeState, PaymentState, RefundState
+from paykit.psp import Decline
+from paykit.store.disputes import DisputeRow
 from paykit.store.events import EventRow
 from paykit.store.payments import PaymentRow
 from paykit.store.refunds import RefundRow
 
 __all__ = [
     "DeclineView",
+    "DisputeView",
     "EventView",
     "NextActionView",
     "PaymentView",
     "RefundView",
+    "dispute_view",
     "payment_view",
     "refund_view",
+    "with_decline",
 ]
 
 _DO_NOT_RETRY = frozenset(
@@ -86,9 +91,20 @@ class PaymentView(_View, frozen=True):
     """What refunds have returned, those that began at the PSP included."""
     refundable: int = 0
     """What can still be refunded: pending refunds are already taken off."""
+    disputed: int = 0
+    """What payers' banks hold through disputes, the lost ones included."""
+    returned: int = 0
+    """What the payer's bank took back of a debit that had succeeded."""
     capture: str = "automatic"
     capture_before: datetime | None = None
     """When the authorization runs out, if the PSP said so."""
+    multicapture: str | None = None
+    """
+    Whether it can be captured in parts: None if that was not asked for, ``requested``
+    until the PSP has shown it, then ``available`` or ``unavailable``.
+    """
+    incremental_authorization: str | None = None
+    """Whether the authorization can be raised, in the same words."""
     decline: DeclineView | None = None
     """Why the last attempt failed, while the payment waits for another one."""
     next_action: NextActionView | None = None
@@ -96,6 +112,8 @@ class PaymentView(_View, frozen=True):
     """What is under way at the PSP right now, such as ``start_capture``."""
     psp_reference: str | None = None
     description: str | None = None
+    cancel_reason: str | None = None
+    """Why it was canceled, if the caller said so."""
     metadata: dict[str, str] = {}
     version: int = 1
     created_at: datetime
@@ -123,6 +141,28 @@ class RefundView(_View, frozen=True):
     psp_reference: str | None = None
     metadata: dict[str, str] = {}
     created_at: datetime
+
+
+class DisputeView(_View, frozen=True):
+    """A dispute; the amount is in minor units of its own `currency`, times are UTC."""
+
+    id: str
+    payment_id: str
+    state: DisputeState
+    raw_status: str
+    """The PSP's word; it tells more where `state` does not know it."""
+    reason: str | None = None
+    amount: int
+    currency: str
+    evidence_due_by: datetime | None = None
+    """Until when evidence can be submitted; None if nobody can respond any more."""
+    submissions: int = 0
+    """How often evidence was submitted."""
+    charge_refundable: bool
+    """Whether the payment may still be refunded, as during an inquiry."""
+    psp_reference: str
+    created_at: datetime
+    """When paykit first heard of it."""
 
 
 class EventView(_View, frozen=True):
@@ -171,8 +211,12 @@ def payment_view(row: PaymentRow, pending: str | None = None) -> PaymentView:
         captured=row.captured,
         refunded=row.refunded,
         refundable=row.refundable,
+        disputed=row.disputed,
+        returned=row.returned,
         capture=row.capture,
         capture_before=row.capture_before,
+        multicapture=row.multicapture,
+        incremental_authorization=row.incremental_authorization,
         decline=DeclineView.model_validate(row.decline) if row.decline else None,
         next_action=(
             NextActionView.model_validate(row.next_action) if row.next_action else None
@@ -180,10 +224,22 @@ def payment_view(row: PaymentRow, pending: str | None = None) -> PaymentView:
         pending_command=pending,
         psp_reference=row.psp_reference,
         description=row.description,
+        cancel_reason=row.cancel_reason,
         metadata=row.metadata,
         version=row.version,
         created_at=row.created_at,
     )
+
+
+def with_decline(view: PaymentView, decline: Decline) -> PaymentView:
+    """Say why in the result, also when the payment stands elsewhere meanwhile."""
+    shown = DeclineView(
+        code=decline.code,
+        decline_code=decline.decline_code,
+        advice_code=decline.advice_code,
+        message=decline.message,
+    )
+    return view.model_copy(update={"decline": shown})
 
 
 def refund_view(row: RefundRow) -> RefundView:
@@ -201,3 +257,9 @@ def refund_view(row: RefundRow) -> RefundView:
         metadata=row.metadata,
         created_at=row.created_at,
     )
+
+
+def dispute_view(row: DisputeRow) -> DisputeView:
+    """Show a dispute as it is stored."""
+    names = DisputeView.model_fields
+    return DisputeView(**{name: getattr(row, name) for name in names})

@@ -29,7 +29,9 @@ from typing import TypeAlias
 
 from paykit.psp.snapshots import (
     BalanceTransaction,
+    ChargeSnapshot,
     Decline,
+    DisputeSnapshot,
     PaymentSnapshot,
     RefundSnapshot,
 )
@@ -51,7 +53,12 @@ __all__ = [
 ]
 
 Snapshot: TypeAlias = (
-    PaymentSnapshot | RefundSnapshot | tuple[BalanceTransaction, ...] | None
+    PaymentSnapshot
+    | RefundSnapshot
+    | ChargeSnapshot
+    | DisputeSnapshot
+    | tuple[BalanceTransaction, ...]
+    | None
 )
 """What an answer shows: None is the definite "there is no such thing" of a search."""
 
@@ -131,6 +138,8 @@ class InFlight(_Heard):
     """A request with the same idempotency key is still running."""
 
     reason: str
+    retry_after_seconds: float | None = None
+    """How long the PSP asks to wait before the request is sent again, if it says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +154,7 @@ class Unknown(_Heard):
     """The PSP may have acted; nobody can tell from here."""
 
     reason: str
+    retry_after_seconds: float | None = None
 
 
 Answer: TypeAlias = (

@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from paykit.psp.snapshots import ChargeSnapshot, PaymentSnapshot, RefundSnapshot
+from paykit.psp.snapshots import (
+    ChargeSnapshot,
+    DisputeSnapshot,
+    FraudWarningSnapshot,
+    PaymentSnapshot,
+    RefundSnapshot,
+    ReviewSnapshot,
+    UnbookedSnapshot,
+)
 
-__all__ = ["PspEvent", "SignatureInvalid", "Subject", "WebhookEnvelope"]
+__all__ = ["Named", "PspEvent", "SignatureInvalid", "Subject", "WebhookEnvelope"]
 
-Subject: TypeAlias = PaymentSnapshot | ChargeSnapshot | RefundSnapshot | None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """
+    An object that the event names, and does not show in a way that we can trust.
+
+    A thin event names its object by nature; an event in another API version shows one
+    whose amounts our parser was not written for. It is read before anything is done.
+    """
+
+    kind: str
+    """``payment``, ``charge``, ``refund`` or ``dispute``: what there is a read for."""
+    reference: str
+    payment: str | None = None
+    """The PSP's payment that it belongs to, if the event says so."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    """Our ids, if the event shows them: that is how an unknown payment is found."""
+
+
+Subject: TypeAlias = (
+    PaymentSnapshot
+    | ChargeSnapshot
+    | RefundSnapshot
+    | DisputeSnapshot
+    | ReviewSnapshot
+    | FraudWarningSnapshot
+    | UnbookedSnapshot
+    | Named
+    | None
+)
 """The object that an event is about; None if paykit has no use for it."""
 
 
@@ -26,6 +63,8 @@ class WebhookEnvelope:
     event_type: str
     account: str | None = None
     """The connected account the event is about; None for our own."""
+    livemode: bool | None = None
+    """Whether it is about real money; None if the PSP does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +82,7 @@ class PspEvent:
     """
     created: datetime | None = None
     account: str | None = None
-    livemode: bool = False
+    livemode: bool | None = None
+    """Whether it is about real money; None if the PSP does not say."""
     idempotency_key: str | None = None
     """The key of the request that caused the event, if a request did."""

@@ -25,6 +25,7 @@ __all__ = [
     "Capabilities",
     "Psp",
     "binding_of",
+    "name_binding",
 ]
 
 
@@ -47,6 +48,12 @@ class Capabilities:
     manual_capture: bool = True
     partial_capture: bool = True
     partial_refund: bool = True
+    multicapture: bool = False
+    """Whether an authorization can be captured in parts, where the card allows it."""
+    incremental_authorization: bool = False
+    """Whether an authorization can be raised, where the card allows it."""
+    update_payment: bool = False
+    """Whether an unpaid payment's amount can be changed."""
     key_retention: timedelta = timedelta(hours=24)
     """How long the provider surely remembers an idempotency key."""
 
@@ -125,5 +132,9 @@ def binding_of(psp: AnyPsp) -> str:
     Attempts, PSP references and inbox rows carry it, so that the ids of two
     accounts, or of test and live mode, can never be taken for one another.
     """
-    mode = "live" if psp.livemode else "test"
-    return f"{psp.provider}:{psp.account}:{mode}"
+    return name_binding(psp.provider, psp.account, livemode=psp.livemode)
+
+
+def name_binding(provider: str, account: str, *, livemode: bool) -> str:
+    """Return the binding of an adapter that need not exist; see `binding_of`."""
+    return f"{provider}:{account}:{'live' if livemode else 'test'}"

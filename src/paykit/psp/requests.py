@@ -22,11 +22,15 @@ __all__ = [
     "CreateRefund",
     "FindPayment",
     "FindRefund",
+    "IncrementAuthorization",
     "ListBalanceTransactions",
+    "ReadCharge",
+    "ReadDispute",
     "ReadPayment",
     "ReadRefund",
     "ReadRequest",
     "Request",
+    "UpdatePayment",
     "WriteRequest",
 ]
 
@@ -38,13 +42,23 @@ class CreatePayment:
     verb: ClassVar[str] = "create_payment"
 
     amount: Money
-    capture: Literal["automatic", "manual"]
+    capture: Literal["automatic", "automatic_async", "manual"]
+    """``automatic_async`` takes the money at once and tells of the fee later."""
     metadata: dict[str, str] = field(default_factory=dict)
     payment_method: str | None = None
     customer: str | None = None
     description: str | None = None
+    statement_descriptor: str | None = None
     statement_descriptor_suffix: str | None = None
     receipt_email: str | None = None
+    on_behalf_of: str | None = None
+    """The account in whose name the payer is charged; we stay who asks."""
+    setup_future_usage: Literal["on_session", "off_session"] | None = None
+    """Whether the payment method is kept for later payments."""
+    multicapture: bool = False
+    """Ask that the authorization may be captured in parts, if the card offers it."""
+    incremental_authorization: bool = False
+    """Ask that the authorization may be raised later, if the card offers it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +74,41 @@ class ConfirmPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturePayment:
-    """Take `amount` of what was authorized; the rest is released."""
+    """Take `amount` of what was authorized; the rest is released, if it is final."""
 
     verb: ClassVar[str] = "capture_payment"
 
     payment: str
     amount: Money
+    final: bool | None = None
+    """
+    None where a payment is captured once; where it can be captured in parts, whether
+    this is the last one. Zero and final ends it without taking more.
+    """
     metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncrementAuthorization:
+    """Raise what is authorized to `amount`: the new total, not what is added."""
+
+    verb: ClassVar[str] = "increment_authorization"
+
+    payment: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatePayment:
+    """Change a payment that is not paid yet; what is None stays as it is."""
+
+    verb: ClassVar[str] = "update_payment"
+
+    payment: str
+    amount: Money | None = None
+    description: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    """Added to the metadata that there is; a key that is there gets the new value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +152,24 @@ class ReadRefund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadCharge:
+    """Read one charge; strongly consistent."""
+
+    verb: ClassVar[str] = "read_charge"
+
+    charge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDispute:
+    """Read one dispute, with what it has moved so far; strongly consistent."""
+
+    verb: ClassVar[str] = "read_dispute"
+
+    dispute: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindPayment:
     """Look for the payment that carries `metadata`, created since `since`."""
 
@@ -139,9 +199,21 @@ class ListBalanceTransactions:
 
 
 WriteRequest: TypeAlias = (
-    CreatePayment | ConfirmPayment | CapturePayment | CancelPayment | CreateRefund
+    CreatePayment
+    | ConfirmPayment
+    | CapturePayment
+    | IncrementAuthorization
+    | UpdatePayment
+    | CancelPayment
+    | CreateRefund
 )
 ReadRequest: TypeAlias = (
-    ReadPayment | ReadRefund | FindPayment | FindRefund | ListBalanceTransactions
+    ReadPayment
+    | ReadRefund
+    | ReadCharge
+    | ReadDispute
+    | FindPayment
+    | FindRefund
+    | ListBalanceTransactions
 )
 Request: TypeAlias = WriteRequest | ReadRequest

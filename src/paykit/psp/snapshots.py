@@ -17,11 +17,16 @@ __all__ = [
     "BalanceTransaction",
     "ChargeSnapshot",
     "Decline",
+    "DisputeSnapshot",
+    "DisputeStatus",
+    "FraudWarningSnapshot",
     "NextAction",
     "PaymentSnapshot",
     "PaymentStatus",
     "RefundSnapshot",
     "RefundStatus",
+    "ReviewSnapshot",
+    "UnbookedSnapshot",
 ]
 
 
@@ -50,6 +55,29 @@ class RefundStatus(StrEnum):
     FAILED = auto()
     CANCELED = auto()
     UNRECOGNIZED = auto()
+
+
+class DisputeStatus(StrEnum):
+    """
+    Where a dispute stands at the PSP.
+
+    The ``WARNING`` ones are an inquiry: no money has moved, and it may become a
+    dispute. A dispute that was lost can be won later, and won or lost be appealed.
+    """
+
+    WARNING_NEEDS_RESPONSE = auto()
+    WARNING_UNDER_REVIEW = auto()
+    WARNING_CLOSED = auto()
+    NEEDS_RESPONSE = auto()
+    UNDER_REVIEW = auto()
+    APPEAL_NEEDS_RESPONSE = auto()
+    APPEAL_UNDER_REVIEW = auto()
+    WON = auto()
+    LOST = auto()
+    PREVENTED = auto()
+    """Settled with the payer's bank before it became a dispute."""
+    UNRECOGNIZED = auto()
+    """A word we do not know; see `DisputeSnapshot.raw_status`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +120,12 @@ class ChargeSnapshot:
     capture_before: datetime | None = None
     decline: Decline | None = None
     disputed: bool = False
+    multicapture: bool = False
+    """Whether what was authorized can be captured in parts."""
+    incremental_authorization: bool = False
+    """Whether what was authorized can be raised."""
+    returned: bool = False
+    """It had succeeded and failed after that: the payer's bank took the money back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,3 +186,65 @@ class BalanceTransaction:
     fee: int
     currency: str
     created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeSnapshot:
+    """
+    A dispute at the PSP: the payer asks the bank for the money back.
+
+    Its `amount` may be more or less than the charge, and in another currency.
+    """
+
+    reference: str
+    charge: str | None
+    payment: str | None
+    status: DisputeStatus
+    raw_status: str
+    amount: int
+    currency: str
+    reason: str | None
+    """The network's word, such as ``fraudulent``; an open string."""
+    evidence_due_by: datetime | None
+    """Until when evidence can be submitted; None if nobody can respond any more."""
+    submissions: int
+    """How often evidence was submitted; networks take it once."""
+    charge_refundable: bool
+    """Whether a refund of the charge is still possible: true for an inquiry."""
+    movements: tuple[BalanceTransaction, ...]
+    """What it has moved on our balance so far: withdrawn, reinstated, and the fees."""
+    created: datetime | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewSnapshot:
+    """A payment that the PSP, or a rule of ours there, wants a person to look at."""
+
+    reference: str
+    payment: str | None
+    charge: str | None
+    open: bool
+    reason: str
+    """Why it was opened (``rule``, ``manual``), or how it ended (``approved``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FraudWarningSnapshot:
+    """The issuer suspects fraud, some time before there may be a dispute."""
+
+    reference: str
+    payment: str | None
+    charge: str | None
+    fraud_type: str
+    """The issuer's word, such as ``made_with_stolen_card``; an open string."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnbookedSnapshot:
+    """An object that paykit can read and keeps no rows for yet."""
+
+    kind: str
+    """What it is, such as ``payout``; the PSP's own word."""
+    reference: str
+    raw_status: str

@@ -25,7 +25,10 @@ from paykit.operations import (
     CAPTURE_PAYMENT,
     CONFIRM_PAYMENT,
     CREATE_PAYMENT,
+    INCREMENT_AUTHORIZATION,
     REFUND_PAYMENT,
+    UPDATE_PAYMENT,
+    DisputeView,
     EventView,
     PaymentView,
     RefundView,
@@ -46,6 +49,7 @@ from paykit.service.base import (
     DEFAULT_MERCHANT,
     CancelReason,
     Capture,
+    FutureUsage,
     RefundReason,
     Service,
 )
@@ -104,8 +108,13 @@ class AsyncPaymentService(Service):
         payment_method: str | None = None,
         customer: str | None = None,
         description: str | None = None,
+        statement_descriptor: str | None = None,
         statement_descriptor_suffix: str | None = None,
         receipt_email: str | None = None,
+        on_behalf_of: str | None = None,
+        setup_future_usage: FutureUsage | None = None,
+        multicapture: bool = False,
+        incremental_authorization: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> PaymentView:
         """See `PaymentService.create_payment`."""
@@ -120,8 +129,13 @@ class AsyncPaymentService(Service):
                 "payment_method": payment_method,
                 "customer": customer,
                 "description": description,
+                "statement_descriptor": statement_descriptor,
                 "statement_descriptor_suffix": statement_descriptor_suffix,
                 "receipt_email": receipt_email,
+                "on_behalf_of": on_behalf_of,
+                "setup_future_usage": setup_future_usage,
+                "multicapture": multicapture or None,
+                "incremental_authorization": incremental_authorization or None,
                 "metadata": metadata,
             },
         )
@@ -154,10 +168,47 @@ class AsyncPaymentService(Service):
         idempotency_key: str,
         merchant: str = DEFAULT_MERCHANT,
         amount: Money | None = None,
+        final: bool | None = None,
     ) -> PaymentView:
         """See `PaymentService.capture_payment`."""
-        fields = {"payment_id": payment_id, "money": amount}
+        fields = {"payment_id": payment_id, "money": amount, "final": final}
         return await self._do(CAPTURE_PAYMENT, idempotency_key, merchant, fields)
+
+    async def increment_authorization(
+        self,
+        payment_id: str,
+        *,
+        amount: Money,
+        idempotency_key: str,
+        merchant: str = DEFAULT_MERCHANT,
+    ) -> PaymentView:
+        """See `PaymentService.increment_authorization`."""
+        fields = {"payment_id": payment_id, "money": amount}
+        op = INCREMENT_AUTHORIZATION
+        return await self._do(op, idempotency_key, merchant, fields)
+
+    async def update_payment(
+        self,
+        payment_id: str,
+        *,
+        idempotency_key: str,
+        merchant: str = DEFAULT_MERCHANT,
+        amount: Money | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> PaymentView:
+        """See `PaymentService.update_payment`."""
+        return await self._do(
+            UPDATE_PAYMENT,
+            idempotency_key,
+            merchant,
+            {
+                "payment_id": payment_id,
+                "money": amount,
+                "description": description,
+                "metadata": metadata,
+            },
+        )
 
     async def cancel_payment(
         self,
@@ -165,7 +216,7 @@ class AsyncPaymentService(Service):
         *,
         idempotency_key: str,
         merchant: str = DEFAULT_MERCHANT,
-        reason: CancelReason | None = None,
+        reason: CancelReason | str | None = None,
     ) -> PaymentView:
         """See `PaymentService.cancel_payment`."""
         fields = {"payment_id": payment_id, "reason": reason}
@@ -227,6 +278,15 @@ class AsyncPaymentService(Service):
         """See `PaymentService.list_refunds`."""
         merchant = check_merchant(merchant)
         return await self.run(commit(partial(reads.list_refunds, payment_id, merchant)))
+
+    async def list_disputes(
+        self, payment_id: str, *, merchant: str = DEFAULT_MERCHANT
+    ) -> tuple[DisputeView, ...]:
+        """See `PaymentService.list_disputes`."""
+        merchant = check_merchant(merchant)
+        return await self.run(
+            commit(partial(reads.list_disputes, payment_id, merchant))
+        )
 
     async def payment_events(
         self, payment_id: str, *, merchant: str = DEFAULT_MERCHANT

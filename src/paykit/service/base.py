@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_MERCHANT",
     "CancelReason",
     "Capture",
+    "FutureUsage",
     "RefundReason",
     "Service",
 ]
@@ -30,7 +31,8 @@ DEFAULT_MERCHANT: Final = "default"
 
 H = TypeVar("H", bound=Callable[..., object])
 
-Capture = Literal["automatic", "manual"]
+Capture = Literal["automatic", "automatic_async", "manual"]
+FutureUsage = Literal["on_session", "off_session"]
 CancelReason = Literal["abandoned", "duplicate", "fraudulent", "requested_by_customer"]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
 

@@ -28,7 +28,10 @@ from paykit.operations import (
     CAPTURE_PAYMENT,
     CONFIRM_PAYMENT,
     CREATE_PAYMENT,
+    INCREMENT_AUTHORIZATION,
     REFUND_PAYMENT,
+    UPDATE_PAYMENT,
+    DisputeView,
     EventView,
     PaymentView,
     RefundView,
@@ -49,6 +52,7 @@ from paykit.service.base import (
     DEFAULT_MERCHANT,
     CancelReason,
     Capture,
+    FutureUsage,
     RefundReason,
     Service,
 )
@@ -107,8 +111,13 @@ class PaymentService(Service):
         payment_method: str | None = None,
         customer: str | None = None,
         description: str | None = None,
+        statement_descriptor: str | None = None,
         statement_descriptor_suffix: str | None = None,
         receipt_email: str | None = None,
+        on_behalf_of: str | None = None,
+        setup_future_usage: FutureUsage | None = None,
+        multicapture: bool = False,
+        incremental_authorization: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> PaymentView:
         """
@@ -116,7 +125,8 @@ class PaymentService(Service):
 
         The result has the `client_secret` for Stripe.js. `reference` is the host's
         order: a second live payment for it is refused. ``capture="manual"`` only
-        authorizes when it is confirmed.
+        authorizes when it is confirmed. What `multicapture` and
+        `incremental_authorization` ask for, the card may refuse: the result tells.
         """
         return self._do(
             CREATE_PAYMENT,
@@ -129,8 +139,13 @@ class PaymentService(Service):
                 "payment_method": payment_method,
                 "customer": customer,
                 "description": description,
+                "statement_descriptor": statement_descriptor,
                 "statement_descriptor_suffix": statement_descriptor_suffix,
                 "receipt_email": receipt_email,
+                "on_behalf_of": on_behalf_of,
+                "setup_future_usage": setup_future_usage,
+                "multicapture": multicapture or None,
+                "incremental_authorization": incremental_authorization or None,
                 "metadata": metadata,
             },
         )
@@ -168,10 +183,63 @@ class PaymentService(Service):
         idempotency_key: str,
         merchant: str = DEFAULT_MERCHANT,
         amount: Money | None = None,
+        final: bool | None = None,
     ) -> PaymentView:
-        """Take what was authorized, or `amount` of it; the rest is released."""
-        fields = {"payment_id": payment_id, "money": amount}
+        """
+        Take what was authorized, or `amount` of it; the rest is released.
+
+        Where the payment can be captured in parts (`PaymentView.multicapture`) a part
+        must say whether it is `final`: otherwise `FinalRequired` is raised, and
+        nothing sent. ``final=False`` keeps the rest, and raises `NotAvailable` where
+        that cannot be. An amount of zero with ``final=True`` releases what is left.
+        """
+        fields = {"payment_id": payment_id, "money": amount, "final": final}
         return self._do(CAPTURE_PAYMENT, idempotency_key, merchant, fields)
+
+    def increment_authorization(
+        self,
+        payment_id: str,
+        *,
+        amount: Money,
+        idempotency_key: str,
+        merchant: str = DEFAULT_MERCHANT,
+    ) -> PaymentView:
+        """
+        Raise what is authorized to `amount`: the new total, not what is added.
+
+        Raises `NotAvailable` unless it was asked for at creation and the card offers
+        it. A decline is a result: see `PaymentView.decline`; what was authorized stays.
+        """
+        fields = {"payment_id": payment_id, "money": amount}
+        return self._do(INCREMENT_AUTHORIZATION, idempotency_key, merchant, fields)
+
+    def update_payment(
+        self,
+        payment_id: str,
+        *,
+        idempotency_key: str,
+        merchant: str = DEFAULT_MERCHANT,
+        amount: Money | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> PaymentView:
+        """
+        Change a payment that is not paid yet; what is not given stays.
+
+        `metadata` is added to what there is. Raises `IllegalTransition` for a payment
+        that was authorized, paid or canceled, or whose bank works on it.
+        """
+        return self._do(
+            UPDATE_PAYMENT,
+            idempotency_key,
+            merchant,
+            {
+                "payment_id": payment_id,
+                "money": amount,
+                "description": description,
+                "metadata": metadata,
+            },
+        )
 
     def cancel_payment(
         self,
@@ -179,12 +247,13 @@ class PaymentService(Service):
         *,
         idempotency_key: str,
         merchant: str = DEFAULT_MERCHANT,
-        reason: CancelReason | None = None,
+        reason: CancelReason | str | None = None,
     ) -> PaymentView:
         """
         End a payment that has not succeeded; an authorization is released.
 
-        If the charge was faster, the result is a payment that succeeded.
+        If the charge was faster, the result is a payment that succeeded. A `reason`
+        that the PSP has no word for is kept here (`PaymentView.cancel_reason`).
         """
         fields = {"payment_id": payment_id, "reason": reason}
         return self._do(CANCEL_PAYMENT, idempotency_key, merchant, fields)
@@ -250,6 +319,13 @@ class PaymentService(Service):
         """Return the refunds of a payment, oldest first."""
         merchant = check_merchant(merchant)
         return self.run(commit(partial(reads.list_refunds, payment_id, merchant)))
+
+    def list_disputes(
+        self, payment_id: str, *, merchant: str = DEFAULT_MERCHANT
+    ) -> tuple[DisputeView, ...]:
+        """Return the disputes of a payment, oldest first; they begin at the PSP."""
+        merchant = check_merchant(merchant)
+        return self.run(commit(partial(reads.list_disputes, payment_id, merchant)))
 
     def payment_events(
         self, payment_id: str, *, merchant: str = DEFAULT_MERCHANT

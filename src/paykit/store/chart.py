@@ -32,6 +32,9 @@ class AccountCode(StrEnum):
     REFUNDS = "refunds"
     """What went back to payers: set against revenue, so a debit account."""
 
+    DISPUTES = "disputes"
+    """What payers' banks took back, less what we won: against revenue, like refunds."""
+
 
 class PostingKind(StrEnum):
     """What happened, as far as the ledger is concerned."""
@@ -47,6 +50,19 @@ class PostingKind(StrEnum):
 
     CHARGE_FAILURE = "charge_failure"
     """A charge that had succeeded failed after all, such as a returned debit."""
+
+    DISPUTE = "dispute"
+    """The payer's bank took the disputed amount."""
+    DISPUTE_FEE = "dispute_fee"
+    DISPUTE_FEE_REFUND = "dispute_fee_refund"
+    """The PSP gave the fee of a dispute back, as it does for some that are won."""
+    DISPUTE_REINSTATEMENT = "dispute_reinstatement"
+    """
+    The disputed amount, or a part of it, came back to our balance.
+
+    Not "reversal", as Stripe calls it: in the ledger that is a correction of our own
+    books, and the database lets such a kind only mirror what it reverses.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,7 @@ CHART: Final[Mapping[AccountCode, Terms]] = MappingProxyType(
         AccountCode.SALES: Terms("C", stripes=16),
         AccountCode.PSP_FEES: Terms("D"),
         AccountCode.REFUNDS: Terms("D"),
+        AccountCode.DISPUTES: Terms("D"),
     }
 )
 """How the accounts are kept. Sixteen stripes made one hot account as fast as many."""
@@ -102,6 +119,18 @@ RULES: Final[Mapping[PostingKind, Rule]] = MappingProxyType(
             (PostingKind.REFUND, AccountCode.REFUNDS, AccountCode.PSP_BALANCE),
             (PostingKind.REFUND_FAILURE, AccountCode.PSP_BALANCE, AccountCode.REFUNDS),
             (PostingKind.CHARGE_FAILURE, AccountCode.SALES, AccountCode.PSP_BALANCE),
+            (PostingKind.DISPUTE, AccountCode.DISPUTES, AccountCode.PSP_BALANCE),
+            (PostingKind.DISPUTE_FEE, AccountCode.PSP_FEES, AccountCode.PSP_BALANCE),
+            (
+                PostingKind.DISPUTE_FEE_REFUND,
+                AccountCode.PSP_BALANCE,
+                AccountCode.PSP_FEES,
+            ),
+            (
+                PostingKind.DISPUTE_REINSTATEMENT,
+                AccountCode.PSP_BALANCE,
+                AccountCode.DISPUTES,
+            ),
         )
     }
 )

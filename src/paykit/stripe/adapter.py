@@ -25,7 +25,12 @@ __all__ = ["API_VERSION", "AsyncStripePsp", "StripePsp"]
 
 _KEY: Final = re.compile(r"(?:sk|rk)_(?P<mode>live|test)_[A-Za-z0-9_]+", re.ASCII)
 
-_CAPABILITIES: Final = Capabilities(key_retention=timedelta(hours=24))
+_CAPABILITIES: Final = Capabilities(
+    multicapture=True,
+    incremental_authorization=True,
+    update_payment=True,
+    key_retention=timedelta(hours=24),
+)
 """Stripe prunes idempotency keys when they are "at least 24 hours old"."""
 
 _OUR_ACCOUNT: Final = "default"
@@ -49,6 +54,7 @@ class _Shared:
         self._webhook_secrets = _as_tuple(webhook_secrets)
         named = account != _OUR_ACCOUNT
         self._account = account if named else (stripe_account or _OUR_ACCOUNT)
+        self._stripe_account = stripe_account
         self._api_version = api_version
         self._client = stripe.StripeClient(
             secret_key,
@@ -94,11 +100,11 @@ class _Shared:
 
     def read_envelope(self, body: bytes, /) -> WebhookEnvelope:
         """See `paykit.stripe.webhook.read_envelope`."""
-        return webhook.read_envelope(body)
+        return webhook.read_envelope(body, self._stripe_account)
 
     def read_event(self, body: bytes, /) -> PspEvent:
         """See `paykit.stripe.webhook.read_event`."""
-        return webhook.read_event(body, self._api_version)
+        return webhook.read_event(body, self._api_version, self._stripe_account)
 
     @override
     def __repr__(self) -> str:

@@ -13,7 +13,8 @@ Stripe                                 answer
                                        parameters; the engine takes it as unknown
 400, 404: the object's state           Conflict
 400, 404: a payment method's refusal   Declined
-400, 404 otherwise                     Rejected
+400, 404 otherwise                     Rejected; Unknown if Stripe says that sending it
+                                       again may help
 401, 403                               Misconfigured
 409                                    InFlight
 429, ``lock_timeout``                  NotExecuted
@@ -124,6 +125,16 @@ class _Said:
         return _word(self.headers, "idempotent-replayed") == "true"
 
     @property
+    def may_be_repeated(self) -> bool:
+        """Whether Stripe says that the same request may be answered otherwise."""
+        return _word(self.headers, "stripe-should-retry") == "true"
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        seconds = _word(self.headers, "retry-after") or ""
+        return float(seconds) if _SECONDS.fullmatch(seconds) else None
+
+    @property
     def summary(self) -> str:
         """The status and Stripe's code: never the body, which may hold secrets."""
         word = self.code or _word(self.error, "type") or "without an error object"
@@ -184,6 +195,8 @@ def _invalid(said: _Said) -> Answer:
         return _not_executed(said)
     if said.code == "idempotency_key_in_use":
         return _in_flight(said)
+    if said.may_be_repeated:
+        return _unknown(said)
     return _rejected(said, said.code)
 
 
@@ -212,16 +225,19 @@ def _key_reused(said: _Said) -> Rejected:
 
 def _not_executed(said: _Said) -> NotExecuted:
     limit = _word(said.headers, "stripe-rate-limited-reason")
-    seconds = _word(said.headers, "retry-after") or ""
     return NotExecuted(
         reason=f"{said.summary} ({limit})" if limit else said.summary,
-        retry_after_seconds=float(seconds) if _SECONDS.fullmatch(seconds) else None,
+        retry_after_seconds=said.retry_after_seconds,
         request_id=said.request_id,
     )
 
 
 def _in_flight(said: _Said) -> InFlight:
-    return InFlight(reason=said.summary, request_id=said.request_id)
+    return InFlight(
+        reason=said.summary,
+        retry_after_seconds=said.retry_after_seconds,
+        request_id=said.request_id,
+    )
 
 
 def _misconfigured(said: _Said) -> Misconfigured:
@@ -240,7 +256,10 @@ def _other(said: _Said) -> Answer:
 
 def _unknown(said: _Said) -> Unknown:
     return Unknown(
-        reason=said.explained, request_id=said.request_id, replayed=said.replayed
+        reason=said.explained,
+        retry_after_seconds=said.retry_after_seconds,
+        request_id=said.request_id,
+        replayed=said.replayed,
     )
 
 

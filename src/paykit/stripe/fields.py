@@ -20,6 +20,7 @@ __all__ = [
     "flag",
     "integer",
     "moment",
+    "optional_integer",
     "optional_text",
     "parse",
     "reference",
@@ -69,6 +70,11 @@ def integer(thing: JsonObject, name: str) -> int:
     if type(value) is not int or abs(value) > _LARGEST:  # bool is a subclass of int
         raise _unreadable(thing, name, "integer")
     return value
+
+
+def optional_integer(thing: JsonObject, name: str) -> int | None:
+    """Return an integer that may be absent or null."""
+    return None if thing.get(name) is None else integer(thing, name)
 
 
 def flag(thing: JsonObject, name: str) -> bool:

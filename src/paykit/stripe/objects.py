@@ -17,16 +17,31 @@ from paykit.psp.snapshots import (
     BalanceTransaction,
     ChargeSnapshot,
     Decline,
+    DisputeSnapshot,
+    DisputeStatus,
+    FraudWarningSnapshot,
     NextAction,
     PaymentSnapshot,
     PaymentStatus,
     RefundSnapshot,
     RefundStatus,
+    ReviewSnapshot,
+    UnbookedSnapshot,
 )
 from paykit.stripe import fields
 from paykit.stripe.fields import JsonObject, Unreadable
 
-__all__ = ["balance_transaction", "charge", "decline", "payment", "refund"]
+__all__ = [
+    "balance_transaction",
+    "charge",
+    "decline",
+    "dispute",
+    "fraud_warning",
+    "payment",
+    "refund",
+    "review",
+    "unbooked",
+]
 
 _PAYMENT_STATUS: Final[Mapping[str, PaymentStatus]] = {
     "requires_payment_method": PaymentStatus.REQUIRES_PAYMENT_METHOD,
@@ -48,6 +63,13 @@ _REFUND_STATUS: Final[Mapping[str, RefundStatus]] = {
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.CANCELED,
 }
+
+_DISPUTE_STATUS: Final = {
+    status.value: status
+    for status in DisputeStatus
+    if status is not DisputeStatus.UNRECOGNIZED
+}
+"""Stripe's words for the status of a dispute are ours."""
 
 _NEXT_ACTION: Final[Mapping[str, str]] = {
     "redirect_to_url": "redirect",
@@ -98,14 +120,26 @@ def charge(thing: JsonObject) -> ChargeSnapshot:
         status=fields.text(thing, "status"),
         amount=amount,
         captured=captured,
-        # Stripe counts what was authorized and released as refunded, too (a body in
-        # woocommerce-gateway-stripe issue 1073): no payer got that back.
-        refunded=max(0, fields.integer(thing, "amount_refunded") - (amount - captured)),
+        refunded=_given_back(thing, amount - captured),
         currency=fields.text(thing, "currency"),
         capture_before=_capture_before(thing),
         decline=_failure(thing),
         disputed=fields.flag(thing, "disputed"),
+        returned=_returned(thing),
+        multicapture=_offers(thing, "multicapture"),
+        incremental_authorization=_offers(thing, "incremental_authorization"),
     )
+
+
+def _given_back(thing: JsonObject, uncaptured: int) -> int:
+    """
+    Return what payers got back.
+
+    Stripe counts what was authorized and released as refunded, too (a body in
+    woocommerce-gateway-stripe issue 1073), but not with multicapture.
+    """
+    released = 0 if _offers(thing, "multicapture") else uncaptured
+    return max(0, fields.integer(thing, "amount_refunded") - released)
 
 
 def refund(thing: JsonObject) -> RefundSnapshot:
@@ -124,6 +158,62 @@ def refund(thing: JsonObject) -> RefundSnapshot:
         failure_reason=fields.optional_text(thing, "failure_reason"),
         metadata=fields.strings(thing, "metadata"),
         created=fields.moment(thing, "created"),
+    )
+
+
+def dispute(thing: JsonObject) -> DisputeSnapshot:
+    """Read a Dispute; raises `Unreadable`."""
+    _expect(thing, "dispute")
+    raw_status = fields.text(thing, "status")
+    evidence = fields.child(thing, "evidence_details") or {}
+    moved = fields.children(thing, "balance_transactions")
+    return DisputeSnapshot(
+        reference=fields.text(thing, "id"),
+        charge=fields.reference(thing, "charge"),
+        payment=fields.reference(thing, "payment_intent"),
+        status=_DISPUTE_STATUS.get(raw_status, DisputeStatus.UNRECOGNIZED),
+        raw_status=raw_status,
+        amount=fields.integer(thing, "amount"),
+        currency=fields.text(thing, "currency"),
+        reason=fields.optional_text(thing, "reason"),
+        evidence_due_by=_due_by(evidence),
+        submissions=fields.optional_integer(evidence, "submission_count") or 0,
+        charge_refundable=fields.flag(thing, "is_charge_refundable"),
+        movements=tuple(map(balance_transaction, moved)),
+        created=fields.moment(thing, "created"),
+        metadata=fields.strings(thing, "metadata"),
+    )
+
+
+def review(thing: JsonObject) -> ReviewSnapshot:
+    """Read a Review; raises `Unreadable`."""
+    _expect(thing, "review")
+    return ReviewSnapshot(
+        reference=fields.text(thing, "id"),
+        payment=fields.reference(thing, "payment_intent"),
+        charge=fields.reference(thing, "charge"),
+        open=fields.flag(thing, "open"),
+        reason=fields.text(thing, "reason"),
+    )
+
+
+def fraud_warning(thing: JsonObject) -> FraudWarningSnapshot:
+    """Read an early fraud warning of Radar; raises `Unreadable`."""
+    _expect(thing, "radar.early_fraud_warning")
+    return FraudWarningSnapshot(
+        reference=fields.text(thing, "id"),
+        payment=fields.reference(thing, "payment_intent"),
+        charge=fields.reference(thing, "charge"),
+        fraud_type=fields.text(thing, "fraud_type"),
+    )
+
+
+def unbooked(thing: JsonObject) -> UnbookedSnapshot:
+    """Read a Payout or a SetupIntent; raises `Unreadable`."""
+    return UnbookedSnapshot(
+        kind=fields.text(thing, "object"),
+        reference=fields.text(thing, "id"),
+        raw_status=fields.text(thing, "status"),
     )
 
 
@@ -181,10 +271,31 @@ def _next_action(thing: JsonObject | None) -> NextAction | None:
 
 def _capture_before(thing: JsonObject) -> datetime | None:
     """Return when the authorization runs out; each payment method keeps its own."""
+    return fields.moment(_method_details(thing), "capture_before")
+
+
+def _offers(thing: JsonObject, feature: str) -> bool:
+    """Whether the card offers `feature` for this charge; unknown words are a no."""
+    offer = fields.child(_method_details(thing), feature) or {}
+    return offer.get("status") == "available"
+
+
+def _method_details(thing: JsonObject) -> JsonObject:
+    """Return what a charge says about its payment method; empty if nothing."""
     details = fields.child(thing, "payment_method_details") or {}
     kind = fields.optional_text(details, "type")
-    method = None if kind is None else fields.child(details, kind)
-    return None if method is None else fields.moment(method, "capture_before")
+    return (None if kind is None else fields.child(details, kind)) or {}
+
+
+def _returned(thing: JsonObject) -> bool:
+    """Whether the charge took money first: only that has something to give back."""
+    failed = fields.text(thing, "status") == "failed"
+    return failed and fields.reference(thing, "failure_balance_transaction") is not None
+
+
+def _due_by(evidence: JsonObject) -> datetime | None:
+    """Return until when evidence is taken; 0 says that no response is possible."""
+    return fields.moment(evidence, "due_by") if evidence.get("due_by") else None
 
 
 def _failure(thing: JsonObject) -> Decline | None:

@@ -27,9 +27,13 @@ from paykit.psp.requests import (
     CreateRefund,
     FindPayment,
     FindRefund,
+    IncrementAuthorization,
     ListBalanceTransactions,
+    ReadCharge,
+    ReadDispute,
     ReadPayment,
     ReadRefund,
+    UpdatePayment,
 )
 from paykit.psp.snapshots import (
     BalanceTransaction,
@@ -96,7 +100,7 @@ class Exchange:
 
     def hear(self, reply: Reply) -> None:
         """Take in what was said to `params`; afterwards ask again, or be done."""
-        read = _READERS.get(self._call.verb, self._listed)
+        read = _reader(self._call) or self._listed
         try:
             self.answer = read(reply)
         except Unreadable as error:
@@ -157,7 +161,7 @@ def _matching(page: list[JsonObject], match: Mapping[str, str]) -> list[JsonObje
 
 
 def _created(reply: Reply) -> Answer:
-    """Nothing was asked of the payer yet, so any status is a success."""
+    """Nothing was asked of the payer, so any status is a success."""
     return Succeeded(snapshot=objects.payment(reply.body), **reply.record)
 
 
@@ -188,6 +192,22 @@ def _captured(reply: Reply) -> Answer:
             return _unexpected(snapshot, reply)
 
 
+def _captured_in_part(reply: Reply) -> Answer:
+    """The rest stays authorized; Stripe may settle the payment if nothing is left."""
+    snapshot = objects.payment(reply.body)
+    if snapshot.status is PaymentStatus.AUTHORIZED:
+        return Succeeded(snapshot=snapshot, **reply.record)
+    return _captured(reply)
+
+
+def _incremented(reply: Reply) -> Answer:
+    """A good answer says that the issuer agreed: a no comes as an error."""
+    snapshot = objects.payment(reply.body)
+    if snapshot.status is PaymentStatus.AUTHORIZED:
+        return Succeeded(snapshot=snapshot, **reply.record)
+    return _unexpected(snapshot, reply)
+
+
 def _canceled(reply: Reply) -> Answer:
     snapshot = objects.payment(reply.body)
     if snapshot.status in (PaymentStatus.CANCELED, PaymentStatus.EXPIRED):
@@ -211,6 +231,14 @@ def _read_refund(reply: Reply) -> Answer:
     return Succeeded(snapshot=objects.refund(reply.body), **reply.record)
 
 
+def _read_charge(reply: Reply) -> Answer:
+    return Succeeded(snapshot=objects.charge(reply.body), **reply.record)
+
+
+def _read_dispute(reply: Reply) -> Answer:
+    return Succeeded(snapshot=objects.dispute(reply.body), **reply.record)
+
+
 def _unexpected(snapshot: PaymentSnapshot, reply: Reply) -> Unknown:
     """Let the status be read again: no table says what it means for this verb."""
     status = snapshot.raw_status[:40]
@@ -221,11 +249,23 @@ _READERS: Final[Mapping[str, Callable[[Reply], Answer | None]]] = {
     CreatePayment.verb: _created,
     ConfirmPayment.verb: _confirmed,
     CapturePayment.verb: _captured,
+    IncrementAuthorization.verb: _incremented,
+    UpdatePayment.verb: _created,
     CancelPayment.verb: _canceled,
     CreateRefund.verb: _refunded,
     ReadPayment.verb: _read_payment,
     ReadRefund.verb: _read_refund,
+    ReadCharge.verb: _read_charge,
+    ReadDispute.verb: _read_dispute,
 }
+
+
+def _reader(call: WireCall) -> Callable[[Reply], Answer | None] | None:
+    """Return how an answer to `call` is read; None for a list."""
+    if call.verb == CapturePayment.verb and call.params.get("final_capture") is False:
+        return _captured_in_part
+    return _READERS.get(call.verb)
+
 
 _SEARCHES: Final[
     Mapping[str, Callable[[JsonObject], PaymentSnapshot | RefundSnapshot]]

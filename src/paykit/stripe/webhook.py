@@ -19,7 +19,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from paykit.psp.events import PspEvent, SignatureInvalid, Subject, WebhookEnvelope
+from paykit.psp.events import (
+    Named,
+    PspEvent,
+    SignatureInvalid,
+    Subject,
+    WebhookEnvelope,
+)
 from paykit.psp.snapshots import PaymentSnapshot
 from paykit.stripe import fields, objects
 from paykit.stripe.fields import JsonObject, Unreadable
@@ -68,35 +74,44 @@ def verify(
         raise SignatureInvalid("no signature matches")
 
 
-def read_envelope(body: bytes) -> WebhookEnvelope:
-    """Return what the inbox needs; raises `SignatureInvalid` if it is not there."""
+def read_envelope(body: bytes, ours: str | None = None) -> WebhookEnvelope:
+    """
+    Return what the inbox needs; raises `SignatureInvalid` if it is not there.
+
+    `ours` is the connected account that the adapter acts for: its events are its own.
+    """
     try:
         event = fields.parse(body)
         return WebhookEnvelope(
             event_id=_word(event, "id"),
             event_type=_word(event, "type"),
-            account=_account(event),
+            account=_account(event, ours),
+            livemode=_livemode(event),
         )
     except Unreadable as error:
         raise SignatureInvalid(str(error)) from None
 
 
-def read_event(body: bytes, api_version: str) -> PspEvent:
+def read_event(body: bytes, api_version: str, ours: str | None = None) -> PspEvent:
     """
     Parse a verified webhook; `api_version` is the one that our tables were written for.
+
+    An object in another version is only named: no amount of it is looked at, and it may
+    be broken but for its id. `ours` is explained at `read_envelope`.
 
     Raises `Unreadable`, a `ValueError`, if it is no event or its object is broken.
     """
     event = fields.parse(body)
     kind = _word(event, "type")
+    current = fields.optional_text(event, "api_version") == api_version
     return PspEvent(
         id=_word(event, "id"),
         type=kind,
-        subject=_subject(kind, event),
-        current=fields.optional_text(event, "api_version") == api_version,
+        subject=_subject(kind, event, current=current),
+        current=current,
         created=fields.moment(event, "created"),
-        account=_account(event),
-        livemode=fields.flag(event, "livemode"),
+        account=_account(event, ours),
+        livemode=_livemode(event),
         idempotency_key=_idempotency_key(event),
     )
 
@@ -130,15 +145,19 @@ def _any_equal(expected: list[str], signatures: list[str]) -> bool:
     return any(equal)
 
 
-def _subject(kind: str, event: JsonObject) -> Subject:
+def _subject(kind: str, event: JsonObject, *, current: bool) -> Subject:
     """Return the object that the event is about, if paykit has use for it."""
+    if event.get("object") == "v2.core.event":
+        return _related(event)
     if event.get("object") != "event":
-        return None  # a v2 event names its object, and does not show it
+        return None
     data = fields.child(event, "data") or {}
     thing = fields.child(data, "object") or {}
     found = _SUBJECTS.get(str(thing.get("object")))
     if found is None or not kind.startswith(found[0]):
         return None
+    if not current and str(thing["object"]) in _READABLE:
+        return _named(thing)
     subject = found[1](thing)
     if isinstance(subject, PaymentSnapshot):
         # Nobody confirms a payment from a webhook, so the secret need not travel.
@@ -153,12 +172,68 @@ _SUBJECTS: Final[
     "charge": (("charge.",), objects.charge),
     # charge.refund.updated is the older name of refund.updated.
     "refund": (("refund.", "charge.refund."), objects.refund),
+    "dispute": (("charge.dispute.",), objects.dispute),
+    "review": (("review.",), objects.review),
+    "radar.early_fraud_warning": (
+        ("radar.early_fraud_warning.",),
+        objects.fraud_warning,
+    ),
+    "payout": (("payout.",), objects.unbooked),
+    "setup_intent": (("setup_intent.",), objects.unbooked),
 }
 """By kind of object: the events that show one, and how to read it."""
 
+_READABLE: Final = {
+    "payment_intent": "payment",
+    "charge": "charge",
+    "refund": "refund",
+    "dispute": "dispute",
+}
+"""The kinds that can be read again, by our word for them."""
 
-def _account(event: JsonObject) -> str | None:
-    return None if event.get("account") is None else _word(event, "account")
+
+def _related(event: JsonObject) -> Subject:
+    """Return what a thin event names; one of a kind that is not ours is of no use."""
+    thing = fields.child(event, "related_object") or {}
+    kind = _READABLE.get(str(thing.get("type")))
+    return (
+        None if kind is None else Named(kind=kind, reference=fields.text(thing, "id"))
+    )
+
+
+def _named(thing: JsonObject) -> Named:
+    """
+    Return which object it is and whose, as far as that can be read.
+
+    Its id must be there; a field of another version may be missing or mean another
+    thing, and then the object itself is asked.
+    """
+    kind = _READABLE[str(thing["object"])]
+    reference = fields.text(thing, "id")
+    try:
+        payment = fields.reference(thing, "payment_intent")
+        metadata = fields.strings(thing, "metadata")
+    except Unreadable:
+        payment, metadata = None, {}
+    if kind == "payment":
+        payment = reference
+    return Named(kind=kind, reference=reference, payment=payment, metadata=metadata)
+
+
+def _account(event: JsonObject, ours: str | None) -> str | None:
+    """Return the connected account; a thin event has it at the end of its context."""
+    if event.get("account") is not None:
+        account = _word(event, "account")
+    else:
+        context = fields.optional_text(event, "context") or ""
+        account = context.rpartition("/")[2]
+        if not account.startswith("acct_") or not _WORD.fullmatch(account):
+            return None
+    return None if account == ours else account
+
+
+def _livemode(event: JsonObject) -> bool | None:
+    return None if event.get("livemode") is None else fields.flag(event, "livemode")
 
 
 def _idempotency_key(event: JsonObject) -> str | None:

@@ -30,10 +30,14 @@ from paykit.psp.requests import (
     CreateRefund,
     FindPayment,
     FindRefund,
+    IncrementAuthorization,
     ListBalanceTransactions,
+    ReadCharge,
+    ReadDispute,
     ReadPayment,
     ReadRefund,
     Request,
+    UpdatePayment,
 )
 from paykit.stripe import fields
 
@@ -44,8 +48,11 @@ if TYPE_CHECKING:
         PaymentIntentCaptureParams,
         PaymentIntentConfirmParams,
         PaymentIntentCreateParams,
+        PaymentIntentCreateParamsPaymentMethodOptionsCard,
+        PaymentIntentIncrementAuthorizationParams,
         PaymentIntentListParams,
         PaymentIntentRetrieveParams,
+        PaymentIntentUpdateParams,
         RefundCreateParams,
         RefundListParams,
     )
@@ -68,6 +75,8 @@ Params: TypeAlias = Mapping[str, object]
 _PAYMENTS: Final = "/v1/payment_intents"
 _REFUNDS: Final = "/v1/refunds"
 _BALANCE: Final = "/v1/balance_transactions"
+_CHARGES: Final = "/v1/charges"
+_DISPUTES: Final = "/v1/disputes"
 
 _WITH_CHARGE: Final = "latest_charge"
 """Expanded wherever Stripe returns one payment: fact keys need the charge."""
@@ -160,6 +169,11 @@ def _wire(request: Request) -> tuple[Method, str, Params]:
             return "post", _payment(request.payment, "confirm"), _confirm(request)
         case CapturePayment():
             return "post", _payment(request.payment, "capture"), _capture(request)
+        case IncrementAuthorization():
+            path = _payment(request.payment, "increment_authorization")
+            return "post", path, _increment(request)
+        case UpdatePayment():
+            return "post", _payment(request.payment), _update(request)
         case CancelPayment():
             return "post", _payment(request.payment, "cancel"), _cancel(request)
         case CreateRefund():
@@ -168,6 +182,10 @@ def _wire(request: Request) -> tuple[Method, str, Params]:
             return "get", _payment(request.payment), _read_payment()
         case ReadRefund():
             return "get", f"{_REFUNDS}/{_id(request.refund)}", {}
+        case ReadCharge():
+            return "get", f"{_CHARGES}/{_id(request.charge)}", {}
+        case ReadDispute():
+            return "get", f"{_DISPUTES}/{_id(request.dispute)}", {}
         case FindPayment():
             return "get", _PAYMENTS, _find_payment(request)
         case FindRefund():
@@ -200,11 +218,32 @@ def _create_payment(request: CreatePayment) -> PaymentIntentCreateParams:
         params["customer"] = request.customer
     if request.description is not None:
         params["description"] = request.description
+    if request.statement_descriptor is not None:
+        params["statement_descriptor"] = request.statement_descriptor
     if request.statement_descriptor_suffix is not None:
         params["statement_descriptor_suffix"] = request.statement_descriptor_suffix
     if request.receipt_email is not None:
         params["receipt_email"] = request.receipt_email
+    if request.on_behalf_of is not None:
+        params["on_behalf_of"] = request.on_behalf_of
+    if request.setup_future_usage is not None:
+        params["setup_future_usage"] = request.setup_future_usage
+    card = _card_options(request)
+    if card:
+        params["payment_method_options"] = {"card": card}
     return params
+
+
+def _card_options(
+    request: CreatePayment,
+) -> PaymentIntentCreateParamsPaymentMethodOptionsCard:
+    """Return what is asked of a card; whether it is had, its charge says."""
+    card: PaymentIntentCreateParamsPaymentMethodOptionsCard = {}
+    if request.multicapture:
+        card["request_multicapture"] = "if_available"
+    if request.incremental_authorization:
+        card["request_incremental_authorization"] = "if_available"
+    return card
 
 
 def _confirm(request: ConfirmPayment) -> PaymentIntentConfirmParams:
@@ -226,6 +265,26 @@ def _capture(request: CapturePayment) -> PaymentIntentCaptureParams:
         "amount_to_capture": request.amount.minor,
         "expand": [_WITH_CHARGE],
     }
+    if request.final is not None:
+        params["final_capture"] = request.final
+    if request.metadata:
+        params["metadata"] = request.metadata
+    return params
+
+
+def _increment(
+    request: IncrementAuthorization,
+) -> PaymentIntentIncrementAuthorizationParams:
+    """Name the new total, as Stripe counts it: not what is added."""
+    return {"amount": request.amount.minor, "expand": [_WITH_CHARGE]}
+
+
+def _update(request: UpdatePayment) -> PaymentIntentUpdateParams:
+    params: PaymentIntentUpdateParams = {"expand": [_WITH_CHARGE]}
+    if request.amount is not None:
+        params["amount"] = request.amount.minor
+    if request.description is not None:
+        params["description"] = request.description
     if request.metadata:
         params["metadata"] = request.metadata
     return params

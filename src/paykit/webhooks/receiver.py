@@ -17,10 +17,15 @@ from typing import Final, Protocol, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from paykit.clock import World
-from paykit.engine import Engine, Flow, commit
-from paykit.errors import SchemaOutOfDate
-from paykit.psp import AnyPsp, SignatureInvalid, binding_of
+from paykit.engine import Engine, Environment, Flow, PspDirectory, commit
+from paykit.errors import SchemaOutOfDate, UsageError
+from paykit.psp import (
+    AnyPsp,
+    SignatureInvalid,
+    WebhookEnvelope,
+    binding_of,
+    name_binding,
+)
 from paykit.store import inbox
 
 __all__ = ["AsyncWebhookReceiver", "Headers", "WebhookReceiver", "WebhookResponse"]
@@ -67,7 +72,7 @@ def _lower(headers: Headers) -> dict[str, str]:
 
 
 def _check(
-    psp: AnyPsp, body: bytes, headers: Headers, world: World
+    psp: AnyPsp, body: bytes, headers: Headers, env: Environment
 ) -> _Verified | WebhookResponse:
     """Verify, or say why not; never raises, whatever the input."""
     if not isinstance(body, bytes | bytearray | memoryview):
@@ -76,7 +81,7 @@ def _check(
     if len(raw) > _BODY_MAX:
         return WebhookResponse(400, f"more than {_BODY_MAX} bytes")
     try:
-        psp.verify(raw, _lower(headers), world.now())
+        psp.verify(raw, _lower(headers), env.world.now())
         envelope = psp.read_envelope(raw)
     except SignatureInvalid as error:
         return WebhookResponse(400, str(error))
@@ -84,12 +89,33 @@ def _check(
     if not all(_WORD.fullmatch(word) for word in words):
         return WebhookResponse(400, "an id or a type that is none")
     return _Verified(
-        binding=binding_of(psp),
+        binding=_routed(psp, envelope, env.psps),
         event_id=envelope.event_id,
         event_type=envelope.event_type,
         account=envelope.account,
         body=raw,
     )
+
+
+def _routed(psp: AnyPsp, envelope: WebhookEnvelope, psps: PspDirectory) -> str:
+    """
+    Return the binding that the event belongs to, if the directory has its adapter.
+
+    A platform hears of all connected accounts at one endpoint, and one URL may serve
+    test and live mode. Without an adapter it is kept under the receiver's own binding,
+    where the worker ignores it and says so.
+    """
+    account = envelope.account or psp.account
+    livemode = psp.livemode if envelope.livemode is None else envelope.livemode
+    own = binding_of(psp)
+    theirs = name_binding(psp.provider, account, livemode=livemode)
+    if theirs == own:
+        return own
+    try:
+        found = binding_of(psps.for_binding(theirs))
+    except (UsageError, LookupError):
+        return own
+    return theirs if found == theirs else own
 
 
 def _store(verified: _Verified) -> Flow[WebhookResponse]:
@@ -127,7 +153,8 @@ class WebhookReceiver:
     The endpoint's work for blocking hosts.
 
     `psp` is the adapter whose webhooks arrive here; the service's own by default.
-    Mount one receiver for each account.
+    Mount one receiver for each endpoint. What a platform's endpoint hears of connected
+    accounts goes to their adapters, if the service's `PspDirectory` has them.
     """
 
     def __init__(self, service: _Blocking, *, psp: AnyPsp | None = None) -> None:
@@ -136,8 +163,7 @@ class WebhookReceiver:
 
     def receive(self, body: bytes, headers: Headers) -> WebhookResponse:
         """Verify and store one webhook; never raises for what came over the wire."""
-        world = self._service.engine.env.world
-        checked = _check(self._psp, body, headers, world)
+        checked = _check(self._psp, body, headers, self._service.engine.env)
         if isinstance(checked, WebhookResponse):
             return checked
         return self._service.run(_store(checked))
@@ -152,8 +178,7 @@ class AsyncWebhookReceiver:
 
     async def receive(self, body: bytes, headers: Headers) -> WebhookResponse:
         """See `WebhookReceiver.receive`."""
-        world = self._service.engine.env.world
-        checked = _check(self._psp, body, headers, world)
+        checked = _check(self._psp, body, headers, self._service.engine.env)
         if isinstance(checked, WebhookResponse):
             return checked
         return await self._service.run(_store(checked))

@@ -14,6 +14,81 @@ CREATE TABLE paykit_break (
 
 CREATE INDEX ix_paykit_break_payment_id ON paykit_break (payment_id)
 
+CREATE TABLE paykit_payment (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    operation_id VARCHAR(64) NOT NULL,
+    reference VARCHAR(255),
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255),
+    charge_reference VARCHAR(255),
+    state VARCHAR(32) NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    capture VARCHAR(16) NOT NULL,
+    amount BIGINT NOT NULL,
+    amount_asked BIGINT,
+    refund_reserved BIGINT NOT NULL,
+    cancel_reason VARCHAR(64),
+    capturable BIGINT NOT NULL,
+    captured BIGINT NOT NULL,
+    refunded BIGINT NOT NULL,
+    refunded_external BIGINT NOT NULL,
+    disputed BIGINT NOT NULL,
+    returned BIGINT NOT NULL,
+    capture_before TIMESTAMP WITH TIME ZONE,
+    multicapture VARCHAR(16),
+    incremental_authorization VARCHAR(16),
+    next_action JSONB,
+    decline JSONB,
+    description TEXT,
+    metadata JSONB NOT NULL,
+    version INTEGER NOT NULL,
+    event_sequence INTEGER NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_payment PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_payment_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_payment_amount_positive CHECK (amount > 0),
+    CONSTRAINT ck_paykit_payment_amount_asked_positive CHECK (amount_asked > 0),
+    CONSTRAINT ck_paykit_payment_observed_not_negative CHECK (capturable >= 0 AND captured >= 0 AND refunded >= 0 AND refunded_external >= 0 AND disputed >= 0 AND returned >= 0),
+    CONSTRAINT ck_paykit_payment_refund_ceiling CHECK (refund_reserved >= 0 AND refund_reserved <= captured)
+)
+
+CREATE INDEX ix_paykit_payment_merchant_id_created_at_id ON paykit_payment (merchant_id, created_at, id)
+
+CREATE OR REPLACE FUNCTION paykit_payment_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN IF NEW.state <> 'creating' THEN RAISE EXCEPTION 'payment: must begin as creating' USING ERRCODE = 'check_violation'; END IF; ELSIF OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'creating' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'processing') OR (OLD.state = 'creating' AND NEW.state = 'authorized') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'creating' AND NEW.state = 'expired') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'processing') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'authorized') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'canceled') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'expired') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'processing') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'authorized') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'canceled') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'expired') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_action' AND NEW.state = 'processing') OR (OLD.state = 'requires_action' AND NEW.state = 'authorized') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'expired') OR (OLD.state = 'processing' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'processing' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'processing' AND NEW.state = 'requires_action') OR (OLD.state = 'processing' AND NEW.state = 'authorized') OR (OLD.state = 'processing' AND NEW.state = 'succeeded') OR (OLD.state = 'processing' AND NEW.state = 'canceled') OR (OLD.state = 'processing' AND NEW.state = 'expired') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'failed') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'failed') OR (OLD.state = 'requires_action' AND NEW.state = 'failed') OR (OLD.state = 'processing' AND NEW.state = 'failed') OR (OLD.state = 'authorized' AND NEW.state = 'failed') OR (OLD.state = 'succeeded' AND NEW.state = 'failed') OR (OLD.state = 'canceled' AND NEW.state = 'failed') OR (OLD.state = 'expired' AND NEW.state = 'failed') OR (OLD.state = 'authorized' AND NEW.state = 'succeeded') OR (OLD.state = 'authorized' AND NEW.state = 'canceled') OR (OLD.state = 'authorized' AND NEW.state = 'expired') OR (OLD.state = 'canceled' AND NEW.state = 'succeeded') OR (OLD.state = 'expired' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'failed' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'failed' AND NEW.state = 'requires_action') OR (OLD.state = 'failed' AND NEW.state = 'processing') OR (OLD.state = 'failed' AND NEW.state = 'authorized') OR (OLD.state = 'failed' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'canceled') OR (OLD.state = 'failed' AND NEW.state = 'expired')) THEN RAISE EXCEPTION 'payment: no such transition' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_payment_state_guard BEFORE INSERT OR UPDATE ON paykit_payment FOR EACH ROW EXECUTE FUNCTION paykit_payment_state_guard()
+
+CREATE OR REPLACE FUNCTION paykit_payment_amount() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.amount <> OLD.amount AND (OLD.amount_asked IS NULL OR NEW.amount <> OLD.amount_asked) THEN RAISE EXCEPTION 'payment: the amount becomes only what was asked for' USING ERRCODE = 'check_violation'; END IF; IF NEW.amount_asked IS NOT NULL AND (OLD.amount_asked IS NULL OR NEW.amount_asked <> OLD.amount_asked) AND OLD.state NOT IN ('requires_payment_method', 'requires_confirmation', 'requires_action', 'authorized') THEN RAISE EXCEPTION 'payment: another amount is asked for only before it settles' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_payment_amount BEFORE UPDATE OF amount, amount_asked ON paykit_payment FOR EACH ROW EXECUTE FUNCTION paykit_payment_amount()
+
+CREATE OR REPLACE FUNCTION paykit_payment_deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'paykit_payment: rows are never changed or deleted' USING ERRCODE = 'integrity_constraint_violation'; END $$
+
+CREATE TRIGGER paykit_payment_deny BEFORE DELETE OR TRUNCATE ON paykit_payment FOR EACH STATEMENT EXECUTE FUNCTION paykit_payment_deny()
+
+ALTER TABLE paykit_payment ENABLE ALWAYS TRIGGER paykit_payment_deny
+
+CREATE TABLE paykit_live_reference (
+    merchant_id VARCHAR(64) NOT NULL,
+    reference VARCHAR(255) NOT NULL,
+    payment_id VARCHAR(64) NOT NULL,
+    CONSTRAINT pk_paykit_live_reference PRIMARY KEY (merchant_id, reference)
+)
+
+CREATE TABLE paykit_claim (
+    thing_id VARCHAR(64) NOT NULL,
+    command VARCHAR(32) NOT NULL,
+    operation_id VARCHAR(64) NOT NULL,
+    claimed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_claim PRIMARY KEY (thing_id)
+)
+
+CREATE OR REPLACE FUNCTION paykit_claim_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NOT EXISTS (SELECT 1 FROM paykit_payment thing WHERE thing.id = NEW.thing_id AND ((NEW.command = 'start_create' AND thing.state = 'creating') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_action') OR (NEW.command = 'start_update' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_update' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_update' AND thing.state = 'requires_action') OR (NEW.command = 'start_capture' AND thing.state = 'authorized') OR (NEW.command = 'start_increment' AND thing.state = 'authorized') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_action') OR (NEW.command = 'start_cancel' AND thing.state = 'processing') OR (NEW.command = 'start_cancel' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'succeeded'))) THEN RAISE EXCEPTION 'payment: command not allowed in this state' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_claim_guard BEFORE INSERT OR UPDATE ON paykit_claim FOR EACH ROW EXECUTE FUNCTION paykit_claim_guard()
+
 CREATE TABLE paykit_ledger_account (
     id VARCHAR(128) NOT NULL,
     merchant_id VARCHAR(64) NOT NULL,
@@ -166,76 +241,93 @@ CREATE TRIGGER paykit_psp_answer_deny BEFORE UPDATE OR DELETE OR TRUNCATE ON pay
 
 ALTER TABLE paykit_psp_answer ENABLE ALWAYS TRIGGER paykit_psp_answer_deny
 
-CREATE TABLE paykit_payment (
-    id VARCHAR(64) NOT NULL,
-    merchant_id VARCHAR(64) NOT NULL,
-    operation_id VARCHAR(64) NOT NULL,
-    reference VARCHAR(255),
-    binding VARCHAR(255) NOT NULL,
-    psp_reference VARCHAR(255),
-    charge_reference VARCHAR(255),
-    state VARCHAR(32) NOT NULL,
-    currency VARCHAR(3) NOT NULL,
-    capture VARCHAR(16) NOT NULL,
-    amount BIGINT NOT NULL,
-    refund_reserved BIGINT NOT NULL,
-    capturable BIGINT NOT NULL,
-    captured BIGINT NOT NULL,
-    refunded BIGINT NOT NULL,
-    refunded_external BIGINT NOT NULL,
-    capture_before TIMESTAMP WITH TIME ZONE,
-    next_action JSONB,
-    decline JSONB,
-    description TEXT,
-    metadata JSONB NOT NULL,
-    version INTEGER NOT NULL,
-    event_sequence INTEGER NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT pk_paykit_payment PRIMARY KEY (id),
-    CONSTRAINT uq_paykit_payment_binding_psp_reference UNIQUE (binding, psp_reference),
-    CONSTRAINT ck_paykit_payment_amount_positive CHECK (amount > 0),
-    CONSTRAINT ck_paykit_payment_observed_not_negative CHECK (capturable >= 0 AND captured >= 0 AND refunded >= 0 AND refunded_external >= 0),
-    CONSTRAINT ck_paykit_payment_refund_ceiling CHECK (refund_reserved >= 0 AND refund_reserved <= captured)
-)
-
-CREATE INDEX ix_paykit_payment_merchant_id_created_at_id ON paykit_payment (merchant_id, created_at, id)
-
-CREATE OR REPLACE FUNCTION paykit_payment_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN IF NEW.state <> 'creating' THEN RAISE EXCEPTION 'payment: must begin as creating' USING ERRCODE = 'check_violation'; END IF; ELSIF OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'creating' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'processing') OR (OLD.state = 'creating' AND NEW.state = 'authorized') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'creating' AND NEW.state = 'expired') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'processing') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'authorized') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'canceled') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'expired') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'processing') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'authorized') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'canceled') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'expired') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_action' AND NEW.state = 'processing') OR (OLD.state = 'requires_action' AND NEW.state = 'authorized') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'expired') OR (OLD.state = 'processing' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'processing' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'processing' AND NEW.state = 'requires_action') OR (OLD.state = 'processing' AND NEW.state = 'authorized') OR (OLD.state = 'processing' AND NEW.state = 'succeeded') OR (OLD.state = 'processing' AND NEW.state = 'canceled') OR (OLD.state = 'processing' AND NEW.state = 'expired') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'authorized' AND NEW.state = 'succeeded') OR (OLD.state = 'authorized' AND NEW.state = 'canceled') OR (OLD.state = 'authorized' AND NEW.state = 'expired') OR (OLD.state = 'canceled' AND NEW.state = 'succeeded') OR (OLD.state = 'expired' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'failed' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'failed' AND NEW.state = 'requires_action') OR (OLD.state = 'failed' AND NEW.state = 'processing') OR (OLD.state = 'failed' AND NEW.state = 'authorized') OR (OLD.state = 'failed' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'canceled') OR (OLD.state = 'failed' AND NEW.state = 'expired')) THEN RAISE EXCEPTION 'payment: no such transition' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
-
-CREATE TRIGGER paykit_payment_state_guard BEFORE INSERT OR UPDATE ON paykit_payment FOR EACH ROW EXECUTE FUNCTION paykit_payment_state_guard()
-
-CREATE OR REPLACE FUNCTION paykit_payment_deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'paykit_payment: rows are never changed or deleted' USING ERRCODE = 'integrity_constraint_violation'; END $$
-
-CREATE TRIGGER paykit_payment_deny BEFORE DELETE OR TRUNCATE ON paykit_payment FOR EACH STATEMENT EXECUTE FUNCTION paykit_payment_deny()
-
-ALTER TABLE paykit_payment ENABLE ALWAYS TRIGGER paykit_payment_deny
-
-CREATE TABLE paykit_live_reference (
-    merchant_id VARCHAR(64) NOT NULL,
-    reference VARCHAR(255) NOT NULL,
-    payment_id VARCHAR(64) NOT NULL,
-    CONSTRAINT pk_paykit_live_reference PRIMARY KEY (merchant_id, reference)
-)
-
-CREATE TABLE paykit_claim (
-    thing_id VARCHAR(64) NOT NULL,
-    command VARCHAR(32) NOT NULL,
-    operation_id VARCHAR(64) NOT NULL,
-    claimed_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT pk_paykit_claim PRIMARY KEY (thing_id)
-)
-
-CREATE OR REPLACE FUNCTION paykit_claim_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NOT EXISTS (SELECT 1 FROM paykit_payment thing WHERE thing.id = NEW.thing_id AND ((NEW.command = 'start_create' AND thing.state = 'creating') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_action') OR (NEW.command = 'start_capture' AND thing.state = 'authorized') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_action') OR (NEW.command = 'start_cancel' AND thing.state = 'processing') OR (NEW.command = 'start_cancel' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'succeeded'))) THEN RAISE EXCEPTION 'payment: command not allowed in this state' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
-
-CREATE TRIGGER paykit_claim_guard BEFORE INSERT OR UPDATE ON paykit_claim FOR EACH ROW EXECUTE FUNCTION paykit_claim_guard()
-
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,
     compatible_from INTEGER NOT NULL,
     applied_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_paykit_schema_version PRIMARY KEY (version)
 )
+
+CREATE TABLE paykit_refund (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    payment_id VARCHAR(64) NOT NULL,
+    operation_id VARCHAR(64),
+    origin VARCHAR(16) NOT NULL,
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255),
+    state VARCHAR(32) NOT NULL,
+    amount BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    reason VARCHAR(64),
+    failure_reason VARCHAR(64),
+    metadata JSONB NOT NULL,
+    version INTEGER NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_refund PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_refund_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_refund_amount_positive CHECK (amount > 0),
+    CONSTRAINT ck_paykit_refund_origin_known CHECK (origin IN ('paykit', 'external')),
+    CONSTRAINT fk_paykit_refund_payment_id FOREIGN KEY(payment_id) REFERENCES paykit_payment (id)
+)
+
+CREATE INDEX ix_paykit_refund_payment_id ON paykit_refund (payment_id)
+
+CREATE OR REPLACE FUNCTION paykit_refund_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN IF NEW.state <> 'creating' THEN RAISE EXCEPTION 'refund: must begin as creating' USING ERRCODE = 'check_violation'; END IF; ELSIF OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'pending') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'pending' AND NEW.state = 'requires_action') OR (OLD.state = 'pending' AND NEW.state = 'succeeded') OR (OLD.state = 'pending' AND NEW.state = 'failed') OR (OLD.state = 'pending' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'pending') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'failed') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'succeeded' AND NEW.state = 'failed')) THEN RAISE EXCEPTION 'refund: no such transition' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_refund_state_guard BEFORE INSERT OR UPDATE ON paykit_refund FOR EACH ROW EXECUTE FUNCTION paykit_refund_state_guard()
+
+CREATE OR REPLACE FUNCTION paykit_refund_ceiling() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE room bigint; BEGIN IF TG_OP = 'UPDATE' THEN IF OLD.payment_id <> NEW.payment_id OR OLD.amount <> NEW.amount OR OLD.currency <> NEW.currency OR OLD.origin <> NEW.origin THEN RAISE EXCEPTION 'refund: payment, amount, currency and origin never change' USING ERRCODE = 'check_violation'; END IF; ELSIF NEW.origin = 'paykit' THEN SELECT p.refund_reserved INTO room FROM paykit_payment p WHERE p.id = NEW.payment_id FOR UPDATE; IF (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.payment_id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) + NEW.amount > room THEN RAISE EXCEPTION 'refund: more than what is reserved on its payment' USING ERRCODE = 'check_violation'; END IF; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT OR UPDATE ON paykit_refund FOR EACH ROW EXECUTE FUNCTION paykit_refund_ceiling()
+
+CREATE OR REPLACE FUNCTION paykit_payment_reserved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.refund_reserved < OLD.refund_reserved AND NEW.refund_reserved < (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) THEN RAISE EXCEPTION 'payment: reservation below the sum of its refunds' USING ERRCODE = 'check_violation'; END IF; IF NEW.refund_reserved > OLD.refund_reserved AND NEW.refund_reserved + NEW.refunded_external > NEW.captured THEN RAISE EXCEPTION 'payment: reservation above what is left of its captured amount' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_payment_reserved BEFORE UPDATE OF refund_reserved ON paykit_payment FOR EACH ROW EXECUTE FUNCTION paykit_payment_reserved()
+
+CREATE OR REPLACE FUNCTION paykit_refund_deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'paykit_refund: rows are never changed or deleted' USING ERRCODE = 'integrity_constraint_violation'; END $$
+
+CREATE TRIGGER paykit_refund_deny BEFORE DELETE OR TRUNCATE ON paykit_refund FOR EACH STATEMENT EXECUTE FUNCTION paykit_refund_deny()
+
+ALTER TABLE paykit_refund ENABLE ALWAYS TRIGGER paykit_refund_deny
+
+CREATE TABLE paykit_dispute (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    payment_id VARCHAR(64) NOT NULL,
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255) NOT NULL,
+    charge_reference VARCHAR(255),
+    state VARCHAR(32) NOT NULL,
+    raw_status VARCHAR(64) NOT NULL,
+    reason VARCHAR(64),
+    amount BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    evidence_due_by TIMESTAMP WITH TIME ZONE,
+    submissions INTEGER NOT NULL,
+    charge_refundable BOOLEAN NOT NULL,
+    movements JSONB NOT NULL,
+    version INTEGER NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_dispute PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_dispute_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_dispute_observed_not_negative CHECK (amount >= 0 AND submissions >= 0),
+    CONSTRAINT fk_paykit_dispute_payment_id FOREIGN KEY(payment_id) REFERENCES paykit_payment (id)
+)
+
+CREATE INDEX ix_paykit_dispute_payment_id ON paykit_dispute (payment_id)
+
+CREATE OR REPLACE FUNCTION paykit_dispute_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN IF NEW.state <> 'unrecognized' THEN RAISE EXCEPTION 'dispute: must begin as unrecognized' USING ERRCODE = 'check_violation'; END IF; ELSIF OLD.state <> NEW.state AND NOT ((OLD.state = 'unrecognized' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'unrecognized' AND NEW.state = 'warning_under_review') OR (OLD.state = 'unrecognized' AND NEW.state = 'warning_closed') OR (OLD.state = 'unrecognized' AND NEW.state = 'needs_response') OR (OLD.state = 'unrecognized' AND NEW.state = 'under_review') OR (OLD.state = 'unrecognized' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'unrecognized' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'unrecognized' AND NEW.state = 'won') OR (OLD.state = 'unrecognized' AND NEW.state = 'lost') OR (OLD.state = 'unrecognized' AND NEW.state = 'prevented') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'warning_under_review') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'warning_closed') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'needs_response') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'under_review') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'won') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'lost') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'prevented') OR (OLD.state = 'warning_under_review' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'warning_under_review' AND NEW.state = 'warning_closed') OR (OLD.state = 'warning_under_review' AND NEW.state = 'needs_response') OR (OLD.state = 'warning_under_review' AND NEW.state = 'under_review') OR (OLD.state = 'warning_under_review' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'warning_under_review' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'warning_under_review' AND NEW.state = 'won') OR (OLD.state = 'warning_under_review' AND NEW.state = 'lost') OR (OLD.state = 'warning_under_review' AND NEW.state = 'prevented') OR (OLD.state = 'warning_closed' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'warning_closed' AND NEW.state = 'warning_under_review') OR (OLD.state = 'warning_closed' AND NEW.state = 'needs_response') OR (OLD.state = 'warning_closed' AND NEW.state = 'under_review') OR (OLD.state = 'warning_closed' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'warning_closed' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'warning_closed' AND NEW.state = 'won') OR (OLD.state = 'warning_closed' AND NEW.state = 'lost') OR (OLD.state = 'warning_closed' AND NEW.state = 'prevented') OR (OLD.state = 'needs_response' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'needs_response' AND NEW.state = 'warning_under_review') OR (OLD.state = 'needs_response' AND NEW.state = 'warning_closed') OR (OLD.state = 'needs_response' AND NEW.state = 'under_review') OR (OLD.state = 'needs_response' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'needs_response' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'needs_response' AND NEW.state = 'won') OR (OLD.state = 'needs_response' AND NEW.state = 'lost') OR (OLD.state = 'needs_response' AND NEW.state = 'prevented') OR (OLD.state = 'under_review' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'under_review' AND NEW.state = 'warning_under_review') OR (OLD.state = 'under_review' AND NEW.state = 'warning_closed') OR (OLD.state = 'under_review' AND NEW.state = 'needs_response') OR (OLD.state = 'under_review' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'under_review' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'under_review' AND NEW.state = 'won') OR (OLD.state = 'under_review' AND NEW.state = 'lost') OR (OLD.state = 'under_review' AND NEW.state = 'prevented') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'warning_under_review') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'warning_closed') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'needs_response') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'under_review') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'won') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'lost') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'prevented') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'warning_under_review') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'warning_closed') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'needs_response') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'under_review') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'won') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'lost') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'prevented') OR (OLD.state = 'won' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'won' AND NEW.state = 'warning_under_review') OR (OLD.state = 'won' AND NEW.state = 'warning_closed') OR (OLD.state = 'won' AND NEW.state = 'needs_response') OR (OLD.state = 'won' AND NEW.state = 'under_review') OR (OLD.state = 'won' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'won' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'won' AND NEW.state = 'lost') OR (OLD.state = 'won' AND NEW.state = 'prevented') OR (OLD.state = 'lost' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'lost' AND NEW.state = 'warning_under_review') OR (OLD.state = 'lost' AND NEW.state = 'warning_closed') OR (OLD.state = 'lost' AND NEW.state = 'needs_response') OR (OLD.state = 'lost' AND NEW.state = 'under_review') OR (OLD.state = 'lost' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'lost' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'lost' AND NEW.state = 'won') OR (OLD.state = 'lost' AND NEW.state = 'prevented') OR (OLD.state = 'prevented' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'prevented' AND NEW.state = 'warning_under_review') OR (OLD.state = 'prevented' AND NEW.state = 'warning_closed') OR (OLD.state = 'prevented' AND NEW.state = 'needs_response') OR (OLD.state = 'prevented' AND NEW.state = 'under_review') OR (OLD.state = 'prevented' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'prevented' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'prevented' AND NEW.state = 'won') OR (OLD.state = 'prevented' AND NEW.state = 'lost')) THEN RAISE EXCEPTION 'dispute: no such transition' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_dispute_state_guard BEFORE INSERT OR UPDATE ON paykit_dispute FOR EACH ROW EXECUTE FUNCTION paykit_dispute_state_guard()
+
+CREATE OR REPLACE FUNCTION paykit_dispute_deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'paykit_dispute: rows are never changed or deleted' USING ERRCODE = 'integrity_constraint_violation'; END $$
+
+CREATE TRIGGER paykit_dispute_deny BEFORE DELETE OR TRUNCATE ON paykit_dispute FOR EACH STATEMENT EXECUTE FUNCTION paykit_dispute_deny()
+
+ALTER TABLE paykit_dispute ENABLE ALWAYS TRIGGER paykit_dispute_deny
 
 CREATE TABLE paykit_ledger_transfer (
     id BIGINT GENERATED BY DEFAULT AS IDENTITY,
@@ -293,47 +385,3 @@ CREATE OR REPLACE FUNCTION paykit_ledger_balance_guard() RETURNS trigger LANGUAG
 CREATE TRIGGER paykit_ledger_balance_guard BEFORE INSERT OR UPDATE OR DELETE ON paykit_ledger_balance FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION paykit_ledger_balance_guard()
 
 CREATE TRIGGER paykit_ledger_balance_guard_truncate BEFORE TRUNCATE ON paykit_ledger_balance FOR EACH STATEMENT EXECUTE FUNCTION paykit_ledger_balance_guard()
-
-CREATE TABLE paykit_refund (
-    id VARCHAR(64) NOT NULL,
-    merchant_id VARCHAR(64) NOT NULL,
-    payment_id VARCHAR(64) NOT NULL,
-    operation_id VARCHAR(64),
-    origin VARCHAR(16) NOT NULL,
-    binding VARCHAR(255) NOT NULL,
-    psp_reference VARCHAR(255),
-    state VARCHAR(32) NOT NULL,
-    amount BIGINT NOT NULL,
-    currency VARCHAR(3) NOT NULL,
-    reason VARCHAR(64),
-    failure_reason VARCHAR(64),
-    metadata JSONB NOT NULL,
-    version INTEGER NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT pk_paykit_refund PRIMARY KEY (id),
-    CONSTRAINT uq_paykit_refund_binding_psp_reference UNIQUE (binding, psp_reference),
-    CONSTRAINT ck_paykit_refund_amount_positive CHECK (amount > 0),
-    CONSTRAINT ck_paykit_refund_origin_known CHECK (origin IN ('paykit', 'external')),
-    CONSTRAINT fk_paykit_refund_payment_id FOREIGN KEY(payment_id) REFERENCES paykit_payment (id)
-)
-
-CREATE INDEX ix_paykit_refund_payment_id ON paykit_refund (payment_id)
-
-CREATE OR REPLACE FUNCTION paykit_refund_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN IF NEW.state <> 'creating' THEN RAISE EXCEPTION 'refund: must begin as creating' USING ERRCODE = 'check_violation'; END IF; ELSIF OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'pending') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'pending' AND NEW.state = 'requires_action') OR (OLD.state = 'pending' AND NEW.state = 'succeeded') OR (OLD.state = 'pending' AND NEW.state = 'failed') OR (OLD.state = 'pending' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'pending') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'failed') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'succeeded' AND NEW.state = 'failed')) THEN RAISE EXCEPTION 'refund: no such transition' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
-
-CREATE TRIGGER paykit_refund_state_guard BEFORE INSERT OR UPDATE ON paykit_refund FOR EACH ROW EXECUTE FUNCTION paykit_refund_state_guard()
-
-CREATE OR REPLACE FUNCTION paykit_refund_ceiling() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE room bigint; BEGIN IF TG_OP = 'UPDATE' THEN IF OLD.payment_id <> NEW.payment_id OR OLD.amount <> NEW.amount OR OLD.currency <> NEW.currency OR OLD.origin <> NEW.origin THEN RAISE EXCEPTION 'refund: payment, amount, currency and origin never change' USING ERRCODE = 'check_violation'; END IF; ELSIF NEW.origin = 'paykit' THEN SELECT p.refund_reserved INTO room FROM paykit_payment p WHERE p.id = NEW.payment_id FOR UPDATE; IF (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.payment_id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) + NEW.amount > room THEN RAISE EXCEPTION 'refund: more than what is reserved on its payment' USING ERRCODE = 'check_violation'; END IF; END IF; RETURN NEW; END $$
-
-CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT OR UPDATE ON paykit_refund FOR EACH ROW EXECUTE FUNCTION paykit_refund_ceiling()
-
-CREATE OR REPLACE FUNCTION paykit_payment_reserved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.refund_reserved < OLD.refund_reserved AND NEW.refund_reserved < (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) THEN RAISE EXCEPTION 'payment: reservation below the sum of its refunds' USING ERRCODE = 'check_violation'; END IF; IF NEW.refund_reserved > OLD.refund_reserved AND NEW.refund_reserved + NEW.refunded_external > NEW.captured THEN RAISE EXCEPTION 'payment: reservation above what is left of its captured amount' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
-
-CREATE TRIGGER paykit_payment_reserved BEFORE UPDATE OF refund_reserved ON paykit_payment FOR EACH ROW EXECUTE FUNCTION paykit_payment_reserved()
-
-CREATE OR REPLACE FUNCTION paykit_refund_deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'paykit_refund: rows are never changed or deleted' USING ERRCODE = 'integrity_constraint_violation'; END $$
-
-CREATE TRIGGER paykit_refund_deny BEFORE DELETE OR TRUNCATE ON paykit_refund FOR EACH STATEMENT EXECUTE FUNCTION paykit_refund_deny()
-
-ALTER TABLE paykit_refund ENABLE ALWAYS TRIGGER paykit_refund_deny

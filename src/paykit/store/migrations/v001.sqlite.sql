@@ -14,6 +14,101 @@ CREATE TABLE paykit_break (
 
 CREATE INDEX ix_paykit_break_payment_id ON paykit_break (payment_id)
 
+CREATE TABLE paykit_payment (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    operation_id VARCHAR(64) NOT NULL,
+    reference VARCHAR(255),
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255),
+    charge_reference VARCHAR(255),
+    state VARCHAR(32) NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    capture VARCHAR(16) NOT NULL,
+    amount BIGINT NOT NULL,
+    amount_asked BIGINT,
+    refund_reserved BIGINT NOT NULL,
+    cancel_reason VARCHAR(64),
+    capturable BIGINT NOT NULL,
+    captured BIGINT NOT NULL,
+    refunded BIGINT NOT NULL,
+    refunded_external BIGINT NOT NULL,
+    disputed BIGINT NOT NULL,
+    returned BIGINT NOT NULL,
+    capture_before DATETIME,
+    multicapture VARCHAR(16),
+    incremental_authorization VARCHAR(16),
+    next_action JSON,
+    decline JSON,
+    description TEXT,
+    metadata JSON NOT NULL,
+    version INTEGER NOT NULL,
+    event_sequence INTEGER NOT NULL,
+    created_at DATETIME NOT NULL,
+    updated_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_payment PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_payment_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_payment_amount_positive CHECK (amount > 0),
+    CONSTRAINT ck_paykit_payment_amount_asked_positive CHECK (amount_asked > 0),
+    CONSTRAINT ck_paykit_payment_observed_not_negative CHECK (capturable >= 0 AND captured >= 0 AND refunded >= 0 AND refunded_external >= 0 AND disputed >= 0 AND returned >= 0),
+    CONSTRAINT ck_paykit_payment_refund_ceiling CHECK (refund_reserved >= 0 AND refund_reserved <= captured)
+)
+
+CREATE INDEX ix_paykit_payment_merchant_id_created_at_id ON paykit_payment (merchant_id, created_at, id)
+
+CREATE TRIGGER paykit_payment_state_first BEFORE INSERT ON paykit_payment WHEN NEW.state <> 'creating' BEGIN SELECT RAISE(ABORT, 'payment: must begin as creating'); END
+
+CREATE TRIGGER paykit_payment_state_moves BEFORE UPDATE ON paykit_payment WHEN OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'creating' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'processing') OR (OLD.state = 'creating' AND NEW.state = 'authorized') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'creating' AND NEW.state = 'expired') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'processing') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'authorized') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'canceled') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'expired') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'processing') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'authorized') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'canceled') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'expired') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_action' AND NEW.state = 'processing') OR (OLD.state = 'requires_action' AND NEW.state = 'authorized') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'expired') OR (OLD.state = 'processing' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'processing' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'processing' AND NEW.state = 'requires_action') OR (OLD.state = 'processing' AND NEW.state = 'authorized') OR (OLD.state = 'processing' AND NEW.state = 'succeeded') OR (OLD.state = 'processing' AND NEW.state = 'canceled') OR (OLD.state = 'processing' AND NEW.state = 'expired') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'failed') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'failed') OR (OLD.state = 'requires_action' AND NEW.state = 'failed') OR (OLD.state = 'processing' AND NEW.state = 'failed') OR (OLD.state = 'authorized' AND NEW.state = 'failed') OR (OLD.state = 'succeeded' AND NEW.state = 'failed') OR (OLD.state = 'canceled' AND NEW.state = 'failed') OR (OLD.state = 'expired' AND NEW.state = 'failed') OR (OLD.state = 'authorized' AND NEW.state = 'succeeded') OR (OLD.state = 'authorized' AND NEW.state = 'canceled') OR (OLD.state = 'authorized' AND NEW.state = 'expired') OR (OLD.state = 'canceled' AND NEW.state = 'succeeded') OR (OLD.state = 'expired' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'failed' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'failed' AND NEW.state = 'requires_action') OR (OLD.state = 'failed' AND NEW.state = 'processing') OR (OLD.state = 'failed' AND NEW.state = 'authorized') OR (OLD.state = 'failed' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'canceled') OR (OLD.state = 'failed' AND NEW.state = 'expired')) BEGIN SELECT RAISE(ABORT, 'payment: no such transition'); END
+
+CREATE TRIGGER paykit_payment_amount BEFORE UPDATE ON paykit_payment WHEN NEW.amount <> OLD.amount AND (OLD.amount_asked IS NULL OR NEW.amount <> OLD.amount_asked) BEGIN SELECT RAISE(ABORT, 'payment: the amount becomes only what was asked for'); END
+
+CREATE TRIGGER paykit_payment_asked BEFORE UPDATE ON paykit_payment WHEN NEW.amount_asked IS NOT NULL AND (OLD.amount_asked IS NULL OR NEW.amount_asked <> OLD.amount_asked) AND OLD.state NOT IN ('requires_payment_method', 'requires_confirmation', 'requires_action', 'authorized') BEGIN SELECT RAISE(ABORT, 'payment: another amount is asked for only before it settles'); END
+
+CREATE TRIGGER paykit_payment_no_delete BEFORE DELETE ON paykit_payment BEGIN SELECT RAISE(ABORT, 'paykit_payment: rows are never changed or deleted'); END
+
+CREATE TRIGGER paykit_payment_keep_rowid BEFORE INSERT ON paykit_payment WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TRIGGER paykit_payment_positive_rowid AFTER INSERT ON paykit_payment WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_payment: a rowid below zero'); END
+
+CREATE TRIGGER paykit_payment_keep_id BEFORE INSERT ON paykit_payment WHEN EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TRIGGER paykit_payment_keep_binding_psp_reference BEFORE INSERT ON paykit_payment WHEN EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TRIGGER paykit_payment_leave_id BEFORE UPDATE ON paykit_payment WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TRIGGER paykit_payment_leave_binding_psp_reference BEFORE UPDATE ON paykit_payment WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TRIGGER paykit_payment_leave_rowid BEFORE UPDATE ON paykit_payment WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TABLE paykit_live_reference (
+    merchant_id VARCHAR(64) NOT NULL,
+    reference VARCHAR(255) NOT NULL,
+    payment_id VARCHAR(64) NOT NULL,
+    CONSTRAINT pk_paykit_live_reference PRIMARY KEY (merchant_id, reference)
+)
+
+CREATE TABLE paykit_claim (
+    thing_id VARCHAR(64) NOT NULL,
+    command VARCHAR(32) NOT NULL,
+    operation_id VARCHAR(64) NOT NULL,
+    claimed_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_claim PRIMARY KEY (thing_id)
+)
+
+CREATE TRIGGER paykit_claim_insert_guard BEFORE INSERT ON paykit_claim WHEN NOT EXISTS (SELECT 1 FROM paykit_payment thing WHERE thing.id = NEW.thing_id AND ((NEW.command = 'start_create' AND thing.state = 'creating') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_action') OR (NEW.command = 'start_update' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_update' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_update' AND thing.state = 'requires_action') OR (NEW.command = 'start_capture' AND thing.state = 'authorized') OR (NEW.command = 'start_increment' AND thing.state = 'authorized') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_action') OR (NEW.command = 'start_cancel' AND thing.state = 'processing') OR (NEW.command = 'start_cancel' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'succeeded'))) BEGIN SELECT RAISE(ABORT, 'payment: command not allowed in this state'); END
+
+CREATE TRIGGER paykit_claim_update_guard BEFORE UPDATE ON paykit_claim WHEN NOT EXISTS (SELECT 1 FROM paykit_payment thing WHERE thing.id = NEW.thing_id AND ((NEW.command = 'start_create' AND thing.state = 'creating') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_action') OR (NEW.command = 'start_update' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_update' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_update' AND thing.state = 'requires_action') OR (NEW.command = 'start_capture' AND thing.state = 'authorized') OR (NEW.command = 'start_increment' AND thing.state = 'authorized') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_action') OR (NEW.command = 'start_cancel' AND thing.state = 'processing') OR (NEW.command = 'start_cancel' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'succeeded'))) BEGIN SELECT RAISE(ABORT, 'payment: command not allowed in this state'); END
+
+CREATE TRIGGER paykit_claim_keep_rowid BEFORE INSERT ON paykit_claim WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_claim existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
+
+CREATE TRIGGER paykit_claim_positive_rowid AFTER INSERT ON paykit_claim WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_claim: a rowid below zero'); END
+
+CREATE TRIGGER paykit_claim_keep_thing_id BEFORE INSERT ON paykit_claim WHEN EXISTS (SELECT 1 FROM paykit_claim existing WHERE existing.thing_id = NEW.thing_id) BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
+
+CREATE TRIGGER paykit_claim_leave_thing_id BEFORE UPDATE ON paykit_claim WHEN (OLD.thing_id IS NOT NEW.thing_id) AND EXISTS (SELECT 1 FROM paykit_claim existing WHERE existing.thing_id = NEW.thing_id) BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
+
+CREATE TRIGGER paykit_claim_leave_rowid BEFORE UPDATE ON paykit_claim WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
+
 CREATE TABLE paykit_ledger_account (
     id VARCHAR(128) NOT NULL,
     merchant_id VARCHAR(64) NOT NULL,
@@ -214,96 +309,113 @@ CREATE TRIGGER paykit_psp_answer_positive_rowid AFTER INSERT ON paykit_psp_answe
 
 CREATE TRIGGER paykit_psp_answer_keep_id BEFORE INSERT ON paykit_psp_answer WHEN EXISTS (SELECT 1 FROM paykit_psp_answer existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_psp_answer: the row exists'); END
 
-CREATE TABLE paykit_payment (
-    id VARCHAR(64) NOT NULL,
-    merchant_id VARCHAR(64) NOT NULL,
-    operation_id VARCHAR(64) NOT NULL,
-    reference VARCHAR(255),
-    binding VARCHAR(255) NOT NULL,
-    psp_reference VARCHAR(255),
-    charge_reference VARCHAR(255),
-    state VARCHAR(32) NOT NULL,
-    currency VARCHAR(3) NOT NULL,
-    capture VARCHAR(16) NOT NULL,
-    amount BIGINT NOT NULL,
-    refund_reserved BIGINT NOT NULL,
-    capturable BIGINT NOT NULL,
-    captured BIGINT NOT NULL,
-    refunded BIGINT NOT NULL,
-    refunded_external BIGINT NOT NULL,
-    capture_before DATETIME,
-    next_action JSON,
-    decline JSON,
-    description TEXT,
-    metadata JSON NOT NULL,
-    version INTEGER NOT NULL,
-    event_sequence INTEGER NOT NULL,
-    created_at DATETIME NOT NULL,
-    updated_at DATETIME NOT NULL,
-    CONSTRAINT pk_paykit_payment PRIMARY KEY (id),
-    CONSTRAINT uq_paykit_payment_binding_psp_reference UNIQUE (binding, psp_reference),
-    CONSTRAINT ck_paykit_payment_amount_positive CHECK (amount > 0),
-    CONSTRAINT ck_paykit_payment_observed_not_negative CHECK (capturable >= 0 AND captured >= 0 AND refunded >= 0 AND refunded_external >= 0),
-    CONSTRAINT ck_paykit_payment_refund_ceiling CHECK (refund_reserved >= 0 AND refund_reserved <= captured)
-)
-
-CREATE INDEX ix_paykit_payment_merchant_id_created_at_id ON paykit_payment (merchant_id, created_at, id)
-
-CREATE TRIGGER paykit_payment_state_first BEFORE INSERT ON paykit_payment WHEN NEW.state <> 'creating' BEGIN SELECT RAISE(ABORT, 'payment: must begin as creating'); END
-
-CREATE TRIGGER paykit_payment_state_moves BEFORE UPDATE ON paykit_payment WHEN OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'creating' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'processing') OR (OLD.state = 'creating' AND NEW.state = 'authorized') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'creating' AND NEW.state = 'expired') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'processing') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'authorized') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'canceled') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'expired') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'processing') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'authorized') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'canceled') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'expired') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_action' AND NEW.state = 'processing') OR (OLD.state = 'requires_action' AND NEW.state = 'authorized') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'expired') OR (OLD.state = 'processing' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'processing' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'processing' AND NEW.state = 'requires_action') OR (OLD.state = 'processing' AND NEW.state = 'authorized') OR (OLD.state = 'processing' AND NEW.state = 'succeeded') OR (OLD.state = 'processing' AND NEW.state = 'canceled') OR (OLD.state = 'processing' AND NEW.state = 'expired') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'authorized' AND NEW.state = 'succeeded') OR (OLD.state = 'authorized' AND NEW.state = 'canceled') OR (OLD.state = 'authorized' AND NEW.state = 'expired') OR (OLD.state = 'canceled' AND NEW.state = 'succeeded') OR (OLD.state = 'expired' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'failed' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'failed' AND NEW.state = 'requires_action') OR (OLD.state = 'failed' AND NEW.state = 'processing') OR (OLD.state = 'failed' AND NEW.state = 'authorized') OR (OLD.state = 'failed' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'canceled') OR (OLD.state = 'failed' AND NEW.state = 'expired')) BEGIN SELECT RAISE(ABORT, 'payment: no such transition'); END
-
-CREATE TRIGGER paykit_payment_no_delete BEFORE DELETE ON paykit_payment BEGIN SELECT RAISE(ABORT, 'paykit_payment: rows are never changed or deleted'); END
-
-CREATE TRIGGER paykit_payment_keep_rowid BEFORE INSERT ON paykit_payment WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
-
-CREATE TRIGGER paykit_payment_positive_rowid AFTER INSERT ON paykit_payment WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_payment: a rowid below zero'); END
-
-CREATE TRIGGER paykit_payment_keep_id BEFORE INSERT ON paykit_payment WHEN EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
-
-CREATE TRIGGER paykit_payment_keep_binding_psp_reference BEFORE INSERT ON paykit_payment WHEN EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
-
-CREATE TRIGGER paykit_payment_leave_id BEFORE UPDATE ON paykit_payment WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
-
-CREATE TRIGGER paykit_payment_leave_binding_psp_reference BEFORE UPDATE ON paykit_payment WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
-
-CREATE TRIGGER paykit_payment_leave_rowid BEFORE UPDATE ON paykit_payment WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
-
-CREATE TABLE paykit_live_reference (
-    merchant_id VARCHAR(64) NOT NULL,
-    reference VARCHAR(255) NOT NULL,
-    payment_id VARCHAR(64) NOT NULL,
-    CONSTRAINT pk_paykit_live_reference PRIMARY KEY (merchant_id, reference)
-)
-
-CREATE TABLE paykit_claim (
-    thing_id VARCHAR(64) NOT NULL,
-    command VARCHAR(32) NOT NULL,
-    operation_id VARCHAR(64) NOT NULL,
-    claimed_at DATETIME NOT NULL,
-    CONSTRAINT pk_paykit_claim PRIMARY KEY (thing_id)
-)
-
-CREATE TRIGGER paykit_claim_insert_guard BEFORE INSERT ON paykit_claim WHEN NOT EXISTS (SELECT 1 FROM paykit_payment thing WHERE thing.id = NEW.thing_id AND ((NEW.command = 'start_create' AND thing.state = 'creating') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_action') OR (NEW.command = 'start_capture' AND thing.state = 'authorized') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_action') OR (NEW.command = 'start_cancel' AND thing.state = 'processing') OR (NEW.command = 'start_cancel' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'succeeded'))) BEGIN SELECT RAISE(ABORT, 'payment: command not allowed in this state'); END
-
-CREATE TRIGGER paykit_claim_update_guard BEFORE UPDATE ON paykit_claim WHEN NOT EXISTS (SELECT 1 FROM paykit_payment thing WHERE thing.id = NEW.thing_id AND ((NEW.command = 'start_create' AND thing.state = 'creating') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_confirm' AND thing.state = 'requires_action') OR (NEW.command = 'start_capture' AND thing.state = 'authorized') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_payment_method') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_confirmation') OR (NEW.command = 'start_cancel' AND thing.state = 'requires_action') OR (NEW.command = 'start_cancel' AND thing.state = 'processing') OR (NEW.command = 'start_cancel' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'authorized') OR (NEW.command = 'start_refund' AND thing.state = 'succeeded'))) BEGIN SELECT RAISE(ABORT, 'payment: command not allowed in this state'); END
-
-CREATE TRIGGER paykit_claim_keep_rowid BEFORE INSERT ON paykit_claim WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_claim existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
-
-CREATE TRIGGER paykit_claim_positive_rowid AFTER INSERT ON paykit_claim WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_claim: a rowid below zero'); END
-
-CREATE TRIGGER paykit_claim_keep_thing_id BEFORE INSERT ON paykit_claim WHEN EXISTS (SELECT 1 FROM paykit_claim existing WHERE existing.thing_id = NEW.thing_id) BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
-
-CREATE TRIGGER paykit_claim_leave_thing_id BEFORE UPDATE ON paykit_claim WHEN (OLD.thing_id IS NOT NEW.thing_id) AND EXISTS (SELECT 1 FROM paykit_claim existing WHERE existing.thing_id = NEW.thing_id) BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
-
-CREATE TRIGGER paykit_claim_leave_rowid BEFORE UPDATE ON paykit_claim WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_claim: the row exists'); END
-
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,
     compatible_from INTEGER NOT NULL,
     applied_at DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT pk_paykit_schema_version PRIMARY KEY (version)
 )
+
+CREATE TABLE paykit_refund (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    payment_id VARCHAR(64) NOT NULL,
+    operation_id VARCHAR(64),
+    origin VARCHAR(16) NOT NULL,
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255),
+    state VARCHAR(32) NOT NULL,
+    amount BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    reason VARCHAR(64),
+    failure_reason VARCHAR(64),
+    metadata JSON NOT NULL,
+    version INTEGER NOT NULL,
+    created_at DATETIME NOT NULL,
+    updated_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_refund PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_refund_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_refund_amount_positive CHECK (amount > 0),
+    CONSTRAINT ck_paykit_refund_origin_known CHECK (origin IN ('paykit', 'external')),
+    CONSTRAINT fk_paykit_refund_payment_id FOREIGN KEY(payment_id) REFERENCES paykit_payment (id)
+)
+
+CREATE INDEX ix_paykit_refund_payment_id ON paykit_refund (payment_id)
+
+CREATE TRIGGER paykit_refund_state_first BEFORE INSERT ON paykit_refund WHEN NEW.state <> 'creating' BEGIN SELECT RAISE(ABORT, 'refund: must begin as creating'); END
+
+CREATE TRIGGER paykit_refund_state_moves BEFORE UPDATE ON paykit_refund WHEN OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'pending') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'pending' AND NEW.state = 'requires_action') OR (OLD.state = 'pending' AND NEW.state = 'succeeded') OR (OLD.state = 'pending' AND NEW.state = 'failed') OR (OLD.state = 'pending' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'pending') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'failed') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'succeeded' AND NEW.state = 'failed')) BEGIN SELECT RAISE(ABORT, 'refund: no such transition'); END
+
+CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT ON paykit_refund WHEN NEW.origin = 'paykit' AND (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.payment_id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) + NEW.amount > coalesce((SELECT p.refund_reserved FROM paykit_payment p WHERE p.id = NEW.payment_id), 0) BEGIN SELECT RAISE(ABORT, 'refund: more than what is reserved on its payment'); END
+
+CREATE TRIGGER paykit_refund_fixed BEFORE UPDATE ON paykit_refund WHEN OLD.payment_id <> NEW.payment_id OR OLD.amount <> NEW.amount OR OLD.currency <> NEW.currency OR OLD.origin <> NEW.origin BEGIN SELECT RAISE(ABORT, 'refund: payment, amount, currency and origin never change'); END
+
+CREATE TRIGGER paykit_payment_reserved BEFORE UPDATE ON paykit_payment WHEN NEW.refund_reserved < OLD.refund_reserved AND NEW.refund_reserved < (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) BEGIN SELECT RAISE(ABORT, 'payment: reservation below the sum of its refunds'); END
+
+CREATE TRIGGER paykit_payment_left BEFORE UPDATE ON paykit_payment WHEN NEW.refund_reserved > OLD.refund_reserved AND NEW.refund_reserved + NEW.refunded_external > NEW.captured BEGIN SELECT RAISE(ABORT, 'payment: reservation above what is left of its captured amount'); END
+
+CREATE TRIGGER paykit_refund_no_delete BEFORE DELETE ON paykit_refund BEGIN SELECT RAISE(ABORT, 'paykit_refund: rows are never changed or deleted'); END
+
+CREATE TRIGGER paykit_refund_keep_rowid BEFORE INSERT ON paykit_refund WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TRIGGER paykit_refund_positive_rowid AFTER INSERT ON paykit_refund WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_refund: a rowid below zero'); END
+
+CREATE TRIGGER paykit_refund_keep_id BEFORE INSERT ON paykit_refund WHEN EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TRIGGER paykit_refund_keep_binding_psp_reference BEFORE INSERT ON paykit_refund WHEN EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TRIGGER paykit_refund_leave_id BEFORE UPDATE ON paykit_refund WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TRIGGER paykit_refund_leave_binding_psp_reference BEFORE UPDATE ON paykit_refund WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TRIGGER paykit_refund_leave_rowid BEFORE UPDATE ON paykit_refund WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
+
+CREATE TABLE paykit_dispute (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    payment_id VARCHAR(64) NOT NULL,
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255) NOT NULL,
+    charge_reference VARCHAR(255),
+    state VARCHAR(32) NOT NULL,
+    raw_status VARCHAR(64) NOT NULL,
+    reason VARCHAR(64),
+    amount BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    evidence_due_by DATETIME,
+    submissions INTEGER NOT NULL,
+    charge_refundable BOOLEAN NOT NULL,
+    movements JSON NOT NULL,
+    version INTEGER NOT NULL,
+    created_at DATETIME NOT NULL,
+    updated_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_dispute PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_dispute_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_dispute_observed_not_negative CHECK (amount >= 0 AND submissions >= 0),
+    CONSTRAINT fk_paykit_dispute_payment_id FOREIGN KEY(payment_id) REFERENCES paykit_payment (id)
+)
+
+CREATE INDEX ix_paykit_dispute_payment_id ON paykit_dispute (payment_id)
+
+CREATE TRIGGER paykit_dispute_state_first BEFORE INSERT ON paykit_dispute WHEN NEW.state <> 'unrecognized' BEGIN SELECT RAISE(ABORT, 'dispute: must begin as unrecognized'); END
+
+CREATE TRIGGER paykit_dispute_state_moves BEFORE UPDATE ON paykit_dispute WHEN OLD.state <> NEW.state AND NOT ((OLD.state = 'unrecognized' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'unrecognized' AND NEW.state = 'warning_under_review') OR (OLD.state = 'unrecognized' AND NEW.state = 'warning_closed') OR (OLD.state = 'unrecognized' AND NEW.state = 'needs_response') OR (OLD.state = 'unrecognized' AND NEW.state = 'under_review') OR (OLD.state = 'unrecognized' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'unrecognized' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'unrecognized' AND NEW.state = 'won') OR (OLD.state = 'unrecognized' AND NEW.state = 'lost') OR (OLD.state = 'unrecognized' AND NEW.state = 'prevented') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'warning_under_review') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'warning_closed') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'needs_response') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'under_review') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'won') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'lost') OR (OLD.state = 'warning_needs_response' AND NEW.state = 'prevented') OR (OLD.state = 'warning_under_review' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'warning_under_review' AND NEW.state = 'warning_closed') OR (OLD.state = 'warning_under_review' AND NEW.state = 'needs_response') OR (OLD.state = 'warning_under_review' AND NEW.state = 'under_review') OR (OLD.state = 'warning_under_review' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'warning_under_review' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'warning_under_review' AND NEW.state = 'won') OR (OLD.state = 'warning_under_review' AND NEW.state = 'lost') OR (OLD.state = 'warning_under_review' AND NEW.state = 'prevented') OR (OLD.state = 'warning_closed' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'warning_closed' AND NEW.state = 'warning_under_review') OR (OLD.state = 'warning_closed' AND NEW.state = 'needs_response') OR (OLD.state = 'warning_closed' AND NEW.state = 'under_review') OR (OLD.state = 'warning_closed' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'warning_closed' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'warning_closed' AND NEW.state = 'won') OR (OLD.state = 'warning_closed' AND NEW.state = 'lost') OR (OLD.state = 'warning_closed' AND NEW.state = 'prevented') OR (OLD.state = 'needs_response' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'needs_response' AND NEW.state = 'warning_under_review') OR (OLD.state = 'needs_response' AND NEW.state = 'warning_closed') OR (OLD.state = 'needs_response' AND NEW.state = 'under_review') OR (OLD.state = 'needs_response' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'needs_response' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'needs_response' AND NEW.state = 'won') OR (OLD.state = 'needs_response' AND NEW.state = 'lost') OR (OLD.state = 'needs_response' AND NEW.state = 'prevented') OR (OLD.state = 'under_review' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'under_review' AND NEW.state = 'warning_under_review') OR (OLD.state = 'under_review' AND NEW.state = 'warning_closed') OR (OLD.state = 'under_review' AND NEW.state = 'needs_response') OR (OLD.state = 'under_review' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'under_review' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'under_review' AND NEW.state = 'won') OR (OLD.state = 'under_review' AND NEW.state = 'lost') OR (OLD.state = 'under_review' AND NEW.state = 'prevented') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'warning_under_review') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'warning_closed') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'needs_response') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'under_review') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'won') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'lost') OR (OLD.state = 'appeal_needs_response' AND NEW.state = 'prevented') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'warning_under_review') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'warning_closed') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'needs_response') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'under_review') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'won') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'lost') OR (OLD.state = 'appeal_under_review' AND NEW.state = 'prevented') OR (OLD.state = 'won' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'won' AND NEW.state = 'warning_under_review') OR (OLD.state = 'won' AND NEW.state = 'warning_closed') OR (OLD.state = 'won' AND NEW.state = 'needs_response') OR (OLD.state = 'won' AND NEW.state = 'under_review') OR (OLD.state = 'won' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'won' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'won' AND NEW.state = 'lost') OR (OLD.state = 'won' AND NEW.state = 'prevented') OR (OLD.state = 'lost' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'lost' AND NEW.state = 'warning_under_review') OR (OLD.state = 'lost' AND NEW.state = 'warning_closed') OR (OLD.state = 'lost' AND NEW.state = 'needs_response') OR (OLD.state = 'lost' AND NEW.state = 'under_review') OR (OLD.state = 'lost' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'lost' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'lost' AND NEW.state = 'won') OR (OLD.state = 'lost' AND NEW.state = 'prevented') OR (OLD.state = 'prevented' AND NEW.state = 'warning_needs_response') OR (OLD.state = 'prevented' AND NEW.state = 'warning_under_review') OR (OLD.state = 'prevented' AND NEW.state = 'warning_closed') OR (OLD.state = 'prevented' AND NEW.state = 'needs_response') OR (OLD.state = 'prevented' AND NEW.state = 'under_review') OR (OLD.state = 'prevented' AND NEW.state = 'appeal_needs_response') OR (OLD.state = 'prevented' AND NEW.state = 'appeal_under_review') OR (OLD.state = 'prevented' AND NEW.state = 'won') OR (OLD.state = 'prevented' AND NEW.state = 'lost')) BEGIN SELECT RAISE(ABORT, 'dispute: no such transition'); END
+
+CREATE TRIGGER paykit_dispute_no_delete BEFORE DELETE ON paykit_dispute BEGIN SELECT RAISE(ABORT, 'paykit_dispute: rows are never changed or deleted'); END
+
+CREATE TRIGGER paykit_dispute_keep_rowid BEFORE INSERT ON paykit_dispute WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_dispute existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_dispute: the row exists'); END
+
+CREATE TRIGGER paykit_dispute_positive_rowid AFTER INSERT ON paykit_dispute WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_dispute: a rowid below zero'); END
+
+CREATE TRIGGER paykit_dispute_keep_id BEFORE INSERT ON paykit_dispute WHEN EXISTS (SELECT 1 FROM paykit_dispute existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_dispute: the row exists'); END
+
+CREATE TRIGGER paykit_dispute_keep_binding_psp_reference BEFORE INSERT ON paykit_dispute WHEN EXISTS (SELECT 1 FROM paykit_dispute existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_dispute: the row exists'); END
+
+CREATE TRIGGER paykit_dispute_leave_id BEFORE UPDATE ON paykit_dispute WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_dispute existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_dispute: the row exists'); END
+
+CREATE TRIGGER paykit_dispute_leave_binding_psp_reference BEFORE UPDATE ON paykit_dispute WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_dispute existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_dispute: the row exists'); END
+
+CREATE TRIGGER paykit_dispute_leave_rowid BEFORE UPDATE ON paykit_dispute WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_dispute: the row exists'); END
 
 CREATE TABLE paykit_ledger_transfer (
     id INTEGER NOT NULL,
@@ -366,57 +478,3 @@ CREATE TRIGGER paykit_ledger_balance_starts BEFORE INSERT ON paykit_ledger_balan
 CREATE TRIGGER paykit_ledger_balance_grows BEFORE UPDATE ON paykit_ledger_balance WHEN NOT (EXISTS (SELECT 1 FROM paykit_ledger_transfer t WHERE t.id = (SELECT max(id) FROM paykit_ledger_transfer) AND t.id = NEW.last_transfer_id AND t.id > OLD.last_transfer_id AND NEW.account_id = OLD.account_id AND NEW.stripe = OLD.stripe AND NEW.debits = OLD.debits + CASE WHEN t.debit_id = OLD.account_id THEN t.amount ELSE 0 END AND typeof(NEW.debits) = 'integer' AND NEW.credits = OLD.credits + CASE WHEN t.credit_id = OLD.account_id THEN t.amount ELSE 0 END AND typeof(NEW.credits) = 'integer')) BEGIN SELECT RAISE(ABORT, 'paykit_ledger_balance: balances are kept by the ledger alone'); END
 
 CREATE TRIGGER paykit_ledger_balance_stays BEFORE DELETE ON paykit_ledger_balance BEGIN SELECT RAISE(ABORT, 'paykit_ledger_balance: balances are kept by the ledger alone'); END
-
-CREATE TABLE paykit_refund (
-    id VARCHAR(64) NOT NULL,
-    merchant_id VARCHAR(64) NOT NULL,
-    payment_id VARCHAR(64) NOT NULL,
-    operation_id VARCHAR(64),
-    origin VARCHAR(16) NOT NULL,
-    binding VARCHAR(255) NOT NULL,
-    psp_reference VARCHAR(255),
-    state VARCHAR(32) NOT NULL,
-    amount BIGINT NOT NULL,
-    currency VARCHAR(3) NOT NULL,
-    reason VARCHAR(64),
-    failure_reason VARCHAR(64),
-    metadata JSON NOT NULL,
-    version INTEGER NOT NULL,
-    created_at DATETIME NOT NULL,
-    updated_at DATETIME NOT NULL,
-    CONSTRAINT pk_paykit_refund PRIMARY KEY (id),
-    CONSTRAINT uq_paykit_refund_binding_psp_reference UNIQUE (binding, psp_reference),
-    CONSTRAINT ck_paykit_refund_amount_positive CHECK (amount > 0),
-    CONSTRAINT ck_paykit_refund_origin_known CHECK (origin IN ('paykit', 'external')),
-    CONSTRAINT fk_paykit_refund_payment_id FOREIGN KEY(payment_id) REFERENCES paykit_payment (id)
-)
-
-CREATE INDEX ix_paykit_refund_payment_id ON paykit_refund (payment_id)
-
-CREATE TRIGGER paykit_refund_state_first BEFORE INSERT ON paykit_refund WHEN NEW.state <> 'creating' BEGIN SELECT RAISE(ABORT, 'refund: must begin as creating'); END
-
-CREATE TRIGGER paykit_refund_state_moves BEFORE UPDATE ON paykit_refund WHEN OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'pending') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'pending' AND NEW.state = 'requires_action') OR (OLD.state = 'pending' AND NEW.state = 'succeeded') OR (OLD.state = 'pending' AND NEW.state = 'failed') OR (OLD.state = 'pending' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'pending') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'failed') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'succeeded' AND NEW.state = 'failed')) BEGIN SELECT RAISE(ABORT, 'refund: no such transition'); END
-
-CREATE TRIGGER paykit_refund_ceiling BEFORE INSERT ON paykit_refund WHEN NEW.origin = 'paykit' AND (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.payment_id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) + NEW.amount > coalesce((SELECT p.refund_reserved FROM paykit_payment p WHERE p.id = NEW.payment_id), 0) BEGIN SELECT RAISE(ABORT, 'refund: more than what is reserved on its payment'); END
-
-CREATE TRIGGER paykit_refund_fixed BEFORE UPDATE ON paykit_refund WHEN OLD.payment_id <> NEW.payment_id OR OLD.amount <> NEW.amount OR OLD.currency <> NEW.currency OR OLD.origin <> NEW.origin BEGIN SELECT RAISE(ABORT, 'refund: payment, amount, currency and origin never change'); END
-
-CREATE TRIGGER paykit_payment_reserved BEFORE UPDATE ON paykit_payment WHEN NEW.refund_reserved < OLD.refund_reserved AND NEW.refund_reserved < (SELECT coalesce(sum(r.amount), 0) FROM paykit_refund r WHERE r.payment_id = NEW.id AND r.origin = 'paykit' AND r.state NOT IN ('failed', 'canceled')) BEGIN SELECT RAISE(ABORT, 'payment: reservation below the sum of its refunds'); END
-
-CREATE TRIGGER paykit_payment_left BEFORE UPDATE ON paykit_payment WHEN NEW.refund_reserved > OLD.refund_reserved AND NEW.refund_reserved + NEW.refunded_external > NEW.captured BEGIN SELECT RAISE(ABORT, 'payment: reservation above what is left of its captured amount'); END
-
-CREATE TRIGGER paykit_refund_no_delete BEFORE DELETE ON paykit_refund BEGIN SELECT RAISE(ABORT, 'paykit_refund: rows are never changed or deleted'); END
-
-CREATE TRIGGER paykit_refund_keep_rowid BEFORE INSERT ON paykit_refund WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
-
-CREATE TRIGGER paykit_refund_positive_rowid AFTER INSERT ON paykit_refund WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_refund: a rowid below zero'); END
-
-CREATE TRIGGER paykit_refund_keep_id BEFORE INSERT ON paykit_refund WHEN EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
-
-CREATE TRIGGER paykit_refund_keep_binding_psp_reference BEFORE INSERT ON paykit_refund WHEN EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
-
-CREATE TRIGGER paykit_refund_leave_id BEFORE UPDATE ON paykit_refund WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
-
-CREATE TRIGGER paykit_refund_leave_binding_psp_reference BEFORE UPDATE ON paykit_refund WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_refund existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END
-
-CREATE TRIGGER paykit_refund_leave_rowid BEFORE UPDATE ON paykit_refund WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_refund: the row exists'); END

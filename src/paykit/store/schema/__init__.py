@@ -2,6 +2,7 @@
 
 from paykit.store.schema.base import metadata
 from paykit.store.schema.breaks import reconciliation_break
+from paykit.store.schema.disputes import dispute
 from paykit.store.schema.ledger import (
     ledger_account,
     ledger_balance,
@@ -16,6 +17,7 @@ from paykit.store.schema.version import schema_version
 __all__ = [
     "attempt",
     "claim",
+    "dispute",
     "event",
     "inbox",
     "ledger_account",

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from paykit.lifecycle import PAYMENT, REFUND, RefundState
+from paykit.lifecycle import PAYMENT, REFUND, PaymentEvent, RefundState
 from paykit.lifecycle.triggers import claim_guard, state_guard
 from paykit.store.ddl import deny, install, keep_keys
 from paykit.store.schema.base import Id, Json, UtcDateTime, metadata
@@ -37,13 +37,19 @@ payment = Table(
     Column("capture", String(16), nullable=False),
     # what we asked for
     Column("amount", BigInteger, nullable=False),
+    Column("amount_asked", BigInteger),
     Column("refund_reserved", BigInteger, nullable=False, default=0),
+    Column("cancel_reason", String(64)),
     # what the PSP has shown
     Column("capturable", BigInteger, nullable=False, default=0),
     Column("captured", BigInteger, nullable=False, default=0),
     Column("refunded", BigInteger, nullable=False, default=0),
     Column("refunded_external", BigInteger, nullable=False, default=0),
+    Column("disputed", BigInteger, nullable=False, default=0),
+    Column("returned", BigInteger, nullable=False, default=0),
     Column("capture_before", UtcDateTime),
+    Column("multicapture", String(16)),
+    Column("incremental_authorization", String(16)),
     Column("next_action", Json),
     Column("decline", Json),
     Column("description", Text),
@@ -54,9 +60,10 @@ payment = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("binding", "psp_reference"),
     CheckConstraint("amount > 0", name="amount_positive"),
+    CheckConstraint("amount_asked > 0", name="amount_asked_positive"),
     CheckConstraint(
         "capturable >= 0 AND captured >= 0 AND refunded >= 0 "
-        "AND refunded_external >= 0",
+        "AND refunded_external >= 0 AND disputed >= 0 AND returned >= 0",
         name="observed_not_negative",
     ),
     # Only what we start is bound by the ceiling; what the PSP shows is accepted.
@@ -65,7 +72,12 @@ payment = Table(
     ),
 )
 """One payment. `refund_reserved` counts our refunds unless they failed, pending ones
-included; `refunded_external` counts those that began at the PSP in the same way."""
+included; `refunded_external` counts those that began at the PSP in the same way.
+`disputed` is what payers' banks hold through disputes in the payment's currency, and
+`returned` what they took back of a debit that had succeeded.
+`amount_asked` is what a command under way wants the amount to become, and `amount`
+becomes nothing else. `multicapture` and `incremental_authorization` are NULL if they
+were not asked for, then ``requested``, ``available`` or ``unavailable``."""
 
 Index(None, payment.c.merchant_id, payment.c.created_at, payment.c.id)
 
@@ -117,6 +129,13 @@ _OVER = "refund: more than what is reserved on its payment"
 _CHANGED = "refund: payment, amount, currency and origin never change"
 _LOWERED = "payment: reservation below the sum of its refunds"
 _RAISED = "payment: reservation above what is left of its captured amount"
+_UNASKED = "payment: the amount becomes only what was asked for"
+_SETTLED = "payment: another amount is asked for only before it settles"
+_AMOUNT_MAY_CHANGE = ", ".join(
+    f"'{state}'"
+    for command, state in PAYMENT.commands()
+    if command in {PaymentEvent.START_UPDATE, PaymentEvent.START_INCREMENT}
+)
 _OVER_WITH = f"('{RefundState.FAILED}', '{RefundState.CANCELED}')"
 
 
@@ -143,6 +162,37 @@ _MORE_THAN_LEFT = (
     "NEW.refund_reserved > OLD.refund_reserved "
     "AND NEW.refund_reserved + NEW.refunded_external > NEW.captured"
 )
+
+# The amount follows what we asked for, once the PSP has shown it: nothing else.
+_AMOUNT_MOVES = (
+    "NEW.amount <> OLD.amount "
+    "AND (OLD.amount_asked IS NULL OR NEW.amount <> OLD.amount_asked)"
+)
+_ASKED_TOO_LATE = (
+    "NEW.amount_asked IS NOT NULL "
+    "AND (OLD.amount_asked IS NULL OR NEW.amount_asked <> OLD.amount_asked) "
+    f"AND OLD.state NOT IN ({_AMOUNT_MAY_CHANGE})"
+)
+
+_AMOUNT = {
+    "sqlite": (
+        f"CREATE TRIGGER paykit_payment_amount BEFORE UPDATE ON paykit_payment "
+        f"WHEN {_AMOUNT_MOVES} BEGIN SELECT RAISE(ABORT, '{_UNASKED}'); END",
+        f"CREATE TRIGGER paykit_payment_asked BEFORE UPDATE ON paykit_payment "
+        f"WHEN {_ASKED_TOO_LATE} BEGIN SELECT RAISE(ABORT, '{_SETTLED}'); END",
+    ),
+    "postgresql": (
+        f"CREATE OR REPLACE FUNCTION paykit_payment_amount() RETURNS trigger "
+        f"LANGUAGE plpgsql "
+        f"AS $$ BEGIN IF {_AMOUNT_MOVES} THEN "
+        f"RAISE EXCEPTION '{_UNASKED}' USING ERRCODE = 'check_violation'; END IF; "
+        f"IF {_ASKED_TOO_LATE} THEN "
+        f"RAISE EXCEPTION '{_SETTLED}' USING ERRCODE = 'check_violation'; END IF; "
+        f"RETURN NEW; END $$",
+        "CREATE TRIGGER paykit_payment_amount BEFORE UPDATE OF amount, amount_asked "
+        "ON paykit_payment FOR EACH ROW EXECUTE FUNCTION paykit_payment_amount()",
+    ),
+}
 
 _CEILING = {
     "sqlite": (
@@ -187,6 +237,7 @@ _CEILING = {
 
 install(payment, state_guard(payment.name, PAYMENT))
 install(refund, state_guard(refund.name, REFUND))
+install(payment, _AMOUNT)
 install(refund, _CEILING)
 install(claim, claim_guard(claim.name, payment.name, PAYMENT))
 deny(payment, "DELETE", "TRUNCATE")

@@ -45,12 +45,15 @@ pytest.register_assert_rewrite(
             "answers",
             "balance",
             "capturing",
+            "increasing",
             "keys",
+            "parts",
             "paying",
             "preparing",
             "reading",
             "refunding",
             "trouble",
+            "updating",
             "webhooks",
         )
     )

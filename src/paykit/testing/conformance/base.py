@@ -38,6 +38,8 @@ class Base:
     """A payment method that the issuer declines."""
     challenged_method: ClassVar[str | None] = None
     """A payment method that asks the payer to act first (3-D Secure)."""
+    raise_declined_method: ClassVar[str | None] = None
+    """A payment method that is authorized, and declined a higher authorization."""
     return_url: ClassVar[str] = "https://shop.example/back"
     """Where a payer who had to act is sent."""
     amount: ClassVar[Money] = Money(1000, "usd")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier
 from typing import Final, Literal, TypeVar, get_args
 
 from paykit.clock import World
@@ -59,6 +61,16 @@ class Client:
         if inspect.isawaitable(answer):
             return self.runner.run(_wait_for(answer))
         return answer
+
+    def send_twice_at_once(self, call: Call) -> tuple[Answer, Answer]:
+        """Send `call` from two threads, or from two tasks of one event loop."""
+        psp = self.psp
+        if inspect.iscoroutinefunction(psp.send):
+            return self.runner.run(_both(psp.send(call), psp.send(call)))
+        with ThreadPoolExecutor(2) as pool:
+            start = Barrier(2)
+            one, other = (pool.submit(_meet, start, self, call) for _ in range(2))
+            return one.result(), other.result()
 
     def ask(self, request: Request, key: str | None = None) -> Answer:
         """Prepare and send `request`."""
@@ -121,6 +133,16 @@ class Client:
     def _confirmed(self, payment: str) -> str:
         request = ConfirmPayment(payment=payment, payment_method=self.good_method)
         return payment_in(self.ask(request)).reference
+
+
+def _meet(start: Barrier, client: Client, call: Call) -> Answer:
+    start.wait(timeout=10)
+    return client.send(call)
+
+
+async def _both(one: Awaitable[T], other: Awaitable[T]) -> tuple[T, T]:
+    first, second = await asyncio.gather(one, other)
+    return first, second
 
 
 async def _wait_for(answer: Awaitable[T]) -> T:

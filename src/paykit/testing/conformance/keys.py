@@ -12,9 +12,12 @@ from paykit.psp import (
     ConfirmPayment,
     Declined,
     FindPayment,
+    InFlight,
     PaymentStatus,
+    Pending,
     Rejected,
     Request,
+    Succeeded,
 )
 from paykit.testing.conformance.answers import (
     nothing_in,
@@ -95,6 +98,18 @@ class KeyRules(Base):
         first, second = client.send(call), client.send(call)
         assert refund_in(first)
         assert told(second) == told(first)
+        assert client.charge(payment).refunded == self.part.minor
+
+    def test_same_key_sent_twice_at_once_acts_once(self, client: Client) -> None:
+        """A worker may believe that the caller is gone, who is only slow."""
+        capabilities = client.psp.capabilities
+        require(capabilities.partial_refund, "partial refund", capabilities)
+        payment = client.paid()
+        call = client.prepare(client.refunding(payment, self.part))
+        answers = client.send_twice_at_once(call)
+        told_something = (Succeeded, Pending, InFlight)
+        assert all(isinstance(one, told_something) for one in answers), answers
+        assert refund_in(client.send(call))
         assert client.charge(payment).refunded == self.part.minor
 
     def test_the_same_key_with_another_amount_never_acts(self, client: Client) -> None:

@@ -15,18 +15,21 @@ from paykit.psp import (
     AsyncPsp,
     Call,
     CancelPayment,
+    Capabilities,
     CapturePayment,
     ConfirmPayment,
     CreatePayment,
     CreateRefund,
     FindPayment,
     FindRefund,
+    IncrementAuthorization,
     ListBalanceTransactions,
     Psp,
     ReadPayment,
     ReadRefund,
     ReadRequest,
     Request,
+    UpdatePayment,
     WriteRequest,
     binding_of,
 )
@@ -54,9 +57,10 @@ class PreparingRules(Base):
         self, client: Client
     ) -> None:
         """A lost row is rebuilt from the command, and must be the same request."""
-        first = [client.psp.prepare(one, "key") for one in self._writes()]
+        writes = (*self._writes(), *self._offered(client.psp.capabilities))
+        first = [client.psp.prepare(one, "key") for one in writes]
         first += [client.psp.prepare(one, None) for one in self._reads()]
-        again = [client.psp.prepare(one, "key") for one in self._writes()]
+        again = [client.psp.prepare(one, "key") for one in writes]
         again += [client.psp.prepare(one, None) for one in self._reads()]
         assert again == first
 
@@ -82,7 +86,8 @@ class PreparingRules(Base):
 
     def test_every_write_demands_a_key(self, client: Client) -> None:
         """Without one, sending twice would charge twice."""
-        for request in self._writes():
+        offered = self._offered(client.psp.capabilities)
+        for request in (*self._writes(), *offered):
             for missing in (None, ""):
                 with pytest.raises((UsageError, ValueError)):
                     client.psp.prepare(request, missing)
@@ -98,14 +103,16 @@ class PreparingRules(Base):
 
     def test_writes_carry_their_key_and_reads_carry_none(self, client: Client) -> None:
         """The record shows which calls may have an effect."""
-        for write in self._writes():
+        offered = self._offered(client.psp.capabilities)
+        for write in (*self._writes(), *offered):
             assert client.psp.prepare(write, "the-key").idempotency_key == "the-key"
         for read in self._reads():
             assert client.psp.prepare(read, None).idempotency_key is None
 
     def test_a_call_names_its_verb(self, client: Client) -> None:
         """Faults, limits and the record go by it."""
-        for request in (*self._writes(), *self._reads()):
+        offered = self._offered(client.psp.capabilities)
+        for request in (*self._writes(), *offered, *self._reads()):
             assert client.prepare(request).verb == request.verb
 
     def test_a_stored_call_sent_from_its_text_alone_is_the_same_request(
@@ -142,6 +149,20 @@ class PreparingRules(Base):
             CancelPayment(payment=payment, reason="duplicate"),
             CancelPayment(payment=payment, reason="a reason of the host's own"),
         )
+
+    def _offered(self, capabilities: Capabilities) -> tuple[WriteRequest, ...]:
+        """Return the writes that not every provider can do."""
+        payment, amount = self.unknown_payment, self.amount
+        can = capabilities
+        change = UpdatePayment(payment=payment, amount=amount, metadata=_METADATA)
+        part = CapturePayment(payment=payment, amount=self.part, final=False)
+        more = IncrementAuthorization(payment=payment, amount=amount)
+        offers: tuple[tuple[bool, WriteRequest], ...] = (
+            (can.update_payment, change),
+            (can.multicapture, part),
+            (can.incremental_authorization, more),
+        )
+        return tuple(request for offered, request in offers if offered)
 
     def _reads(self) -> tuple[ReadRequest, ...]:
         payment, refund = self.unknown_payment, self.unknown_refund

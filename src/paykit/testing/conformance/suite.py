@@ -6,12 +6,15 @@ from paykit.testing.conformance.balance import BalanceRules
 from paykit.testing.conformance.base import SignedWebhook
 from paykit.testing.conformance.capturing import CapturingRules
 from paykit.testing.conformance.client import Client
+from paykit.testing.conformance.increasing import IncreasingRules
 from paykit.testing.conformance.keys import KeyRules
+from paykit.testing.conformance.parts import PartsRules
 from paykit.testing.conformance.paying import PayingRules
 from paykit.testing.conformance.preparing import PreparingRules
 from paykit.testing.conformance.reading import ReadingRules
 from paykit.testing.conformance.refunding import RefundingRules
 from paykit.testing.conformance.trouble import TroubleRules
+from paykit.testing.conformance.updating import UpdatingRules
 from paykit.testing.conformance.webhooks import WebhookRules
 
 __all__ = ["Client", "PspConformance", "SignedWebhook"]
@@ -21,6 +24,9 @@ class PspConformance(
     PreparingRules,
     PayingRules,
     CapturingRules,
+    PartsRules,
+    IncreasingRules,
+    UpdatingRules,
     RefundingRules,
     KeyRules,
     ReadingRules,
