@@ -25,6 +25,7 @@ from paykit import (
 from paykit.operations import ConfirmPayment
 from paykit.psp import Answer, Call, PspEvent
 from paykit.testing.simulated import SimulatedPsp
+from paykit.workers.inbox import process_next
 from tests.barriers.crowd import Crowd, crowd
 from tests.databases import Database
 from tests.sweep.verdict import Told, bare
@@ -177,8 +178,8 @@ def test_a_worker_outlives_an_event_that_fails_after_its_lease(
         servers.sim.call("confirm_payment", str(payment.psp_reference))
         for body, headers in servers.sim.pending_webhooks():
             endpoint.receive(body, headers)
-        report = Worker(paused).run_once()
-        assert report.done["inbox"] == {"lease lost": 1}
+        # Alone: in a batch the row is locked for as long as it is read.
+        assert paused.run(process_next(paused.engine.env)) == "lease lost"
         servers.settle()
         assert servers.violations() == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ class Counter:
     statements: list[str] = field(default_factory=list)
     commits: int = 0
     rollbacks: int = 0
+    held: int = 0
+    """Transactions that are open right now."""
+    misses: list[str] = field(default_factory=list)
+    """Statements that SQLAlchemy had to compile."""
 
 
 @contextmanager
@@ -30,17 +35,27 @@ def counting(shop: Shop) -> Iterator[Counter]:
     database: Any = shop.service.driver.database
     sync = getattr(database, "sync_engine", database)
 
-    def statement(_c: Any, _cursor: Any, text: str, *_: Any) -> None:
+    def statement(
+        _c: Any, _cur: Any, text: str, _p: Any, context: Any, *_: Any
+    ) -> None:
         if not text.startswith(SETTINGS):
             counter.statements.append(text)
+            if context.cache_hit.name != "CACHE_HIT":
+                counter.misses.append(text)
+
+    def begin(_c: Any) -> None:
+        counter.held += 1
 
     def commit(_c: Any) -> None:
         counter.commits += 1
+        counter.held -= 1
 
     def rollback(_c: Any) -> None:
         counter.rollbacks += 1
+        counter.held -= 1
 
     listeners: dict[str, Callable[..., Any]] = {
+        "begin": begin,
         "before_cursor_execute": statement,
         "commit": commit,
         "rollback": rollback,
@@ -88,11 +103,45 @@ def test_an_operation_with_one_call_is_two_commits(shop: Shop) -> None:
         assert (counter.commits, counter.rollbacks) == (2, 0), method
 
 
+def test_creating_a_payment_takes_twenty_statements(shop: Shop) -> None:
+    shop.create_payment()  # the first one also asks which version the tables have
+    with counting(shop) as counter:
+        shop.create_payment()
+    assert len(counter.statements) == 20, counter.statements
+
+
+def test_no_transaction_is_open_while_the_psp_is_asked(shop: Shop) -> None:
+    held: list[int] = []
+    with counting(shop) as counter:
+        shop.watch.before = lambda _call: held.append(counter.held)
+        shop.create_payment()
+    assert held == [0]
+
+
+def test_nothing_is_compiled_once_it_is_warm(shop: Shop) -> None:
+    def everything() -> None:
+        payment = shop.create_payment(reference=f"order-{next(names)}")
+        shop.confirm_payment(payment.id)
+        shop.refund_payment(payment.id, amount=Money(400, "eur"))
+        shop.cancel_payment(shop.create_payment().id)
+        for happened in shop.sim.events()[-4:]:
+            shop.receive(*shop.sim.webhook(happened))
+        shop.work()
+        shop.get(payment.id)
+
+    names = count()
+    for _ in range(2):
+        everything()
+    with counting(shop) as counter:
+        everything()
+    assert counter.misses == []
+
+
 def test_a_repetition_is_one_commit(shop: Shop) -> None:
     payment = shop.create_payment(idempotency_key="k")
     with counting(shop) as counter:
         shop.create_payment(idempotency_key="k")
-    assert counter.commits == 1
+    assert (counter.commits, len(counter.statements)) == (1, 2)
     with counting(shop) as counter:
         shop.get(payment.id)
     assert counter.commits == 1

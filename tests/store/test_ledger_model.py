@@ -29,6 +29,10 @@ SIDES = {
     "refund": ("refunds", "psp_balance"),
     "refund_failure": ("psp_balance", "refunds"),
     "charge_failure": ("sales", "psp_balance"),
+    "dispute": ("disputes", "psp_balance"),
+    "dispute_fee": ("psp_fees", "psp_balance"),
+    "dispute_fee_refund": ("psp_balance", "psp_fees"),
+    "dispute_reinstatement": ("psp_balance", "disputes"),
 }
 
 merchants = itertools.count(1)

@@ -26,7 +26,7 @@ class Failing:
         self.engine = service.engine
         self.handlers = service.handlers
 
-    def attempt(self, flow: Flow[str | None]) -> str | None:
+    def attempt(self, flow: Flow[tuple[str, ...]]) -> tuple[str, ...]:
         if self.left:
             self.left -= 1
             flow.close()
@@ -38,12 +38,12 @@ class Failing:
 
 
 class Blocking(Failing):
-    def run(self, flow: Flow[str | None], /) -> str | None:
+    def run(self, flow: Flow[tuple[str, ...]], /) -> tuple[str, ...]:
         return self.attempt(flow)
 
 
 class Asynchronous(Failing):
-    async def run(self, flow: Flow[str | None], /) -> str | None:
+    async def run(self, flow: Flow[tuple[str, ...]], /) -> tuple[str, ...]:
         return self.attempt(flow)
 
 

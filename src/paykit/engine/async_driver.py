@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -32,7 +32,7 @@ from paykit.engine.drivers import (
 )
 from paykit.engine.effects import Ask, Commit, Deliver, Effect, Flow, Sleep
 from paykit.errors import UsageError
-from paykit.psp import AsyncPsp
+from paykit.psp import AnyPsp, AsyncPsp
 from paykit.store.sqlite import immediate
 from paykit.store.tx import Tx
 from paykit.store.version import SchemaGuard
@@ -42,6 +42,18 @@ __all__ = ["AsyncDriver"]
 T = TypeVar("T")
 
 _log = logging.getLogger("paykit.engine")
+
+
+_awaited: dict[type[AnyPsp], bool] = {}
+"""See `drivers._is_blocking`."""
+
+
+def _is_awaited(psp: AnyPsp) -> TypeGuard[AsyncPsp]:
+    known = _awaited.get(type(psp))
+    if known is None:
+        known = isinstance(psp, AsyncPsp) and iscoroutinefunction(psp.send)
+        _awaited[type(psp)] = known
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +112,7 @@ class AsyncDriver:
                 return await AsyncRetrying(**RETRY)(self.commit, phase)
             case Ask(binding, call):
                 psp = self.psps.for_binding(binding)
-                if not isinstance(psp, AsyncPsp) or not iscoroutinefunction(psp.send):
+                if not _is_awaited(psp):
                     raise UsageError(WRONG_COLOUR.format("an asyncio", ""))
                 try:
                     return await psp.send(call)
@@ -115,8 +127,12 @@ class AsyncDriver:
         """Run `phase` in one transaction and commit it."""
 
         def in_transaction(sync_connection: Connection) -> T:
-            with inside_transaction():
-                return phase(self._tx(sync_connection))
+            self.schema(sync_connection)
+            with (
+                inside_transaction(),
+                Tx.deferring(sync_connection, self.world) as tx,
+            ):
+                return phase(tx)
 
         async with self.database.begin() as connection:
             return await connection.run_sync(in_transaction)

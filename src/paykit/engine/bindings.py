@@ -19,7 +19,11 @@ class PspDirectory(Protocol):
         ...
 
     def for_binding(self, binding: str) -> AnyPsp:
-        """Return the adapter of a recorded binding, also of a former account."""
+        """
+        Return the adapter of a recorded binding, also of a former account.
+
+        Raises `UsageError` or a `LookupError` for one that nobody here speaks for.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
@@ -91,6 +91,19 @@ def unforeseen(psp: AnyPsp, error: Exception) -> Answer:
     return Unknown(reason=f"the adapter raised {type(error).__name__}")
 
 
+_blocking: dict[type[AnyPsp], bool] = {}
+"""By class of adapter: to ask whether it keeps a protocol takes as long as a query."""
+
+
+def _is_blocking(psp: AnyPsp) -> TypeGuard[Psp]:
+    """Whether `psp` is a `Psp`; an `AsyncPsp` has the same methods, but awaits."""
+    known = _blocking.get(type(psp))
+    if known is None:
+        known = isinstance(psp, Psp) and not iscoroutinefunction(psp.send)
+        _blocking[type(psp)] = known
+    return known
+
+
 WRONG_COLOUR: Final = (
     "this service needs {} adapter; for the other kind there is {}PaymentService"
 )
@@ -146,7 +159,7 @@ class Driver:
                 return Retrying(**RETRY)(self.commit, phase)
             case Ask(binding, call):
                 psp = self.psps.for_binding(binding)
-                if not isinstance(psp, Psp) or iscoroutinefunction(psp.send):
+                if not _is_blocking(psp):
                     raise UsageError(WRONG_COLOUR.format("a blocking", "Async"))
                 try:
                     return psp.send(call)
@@ -160,7 +173,9 @@ class Driver:
     def commit(self, phase: Callable[[Tx], T]) -> T:
         """Run `phase` in one transaction and commit it."""
         with self.database.begin() as connection, inside_transaction():
-            return phase(self._tx(connection))
+            self.schema(connection)
+            with Tx.deferring(connection, self.world) as tx:
+                return phase(tx)
 
     def _tx(self, connection: Connection) -> Tx:
         self.schema(connection)

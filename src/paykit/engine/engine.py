@@ -34,6 +34,7 @@ from paykit.errors import (
 from paykit.psp import (
     Answer,
     Conflict,
+    InFlight,
     Misconfigured,
     NotExecuted,
     NotSent,
@@ -55,6 +56,9 @@ _LATE = Rejected(
     code="execute_before_passed",
     message="the PSP was not asked in time, and nobody is waiting any more",
 )
+
+_LONGEST_PAUSE = 10.0
+"""Seconds: what the PSP asks for beyond that is for a worker to wait, not a caller."""
 
 _TOO_LATE = NotSent(reason="the time in which it may be sent has passed")
 
@@ -273,14 +277,16 @@ class Engine:
             if is_definite(folded) or isinstance(answer, Conflict | Misconfigured):
                 return folded
             maybe_executed = maybe_executed or not is_no_effect(answer)
-            if number < self.env.policy.sends:
-                yield from sleep(self._pause(answer, number))
+            pause = self._pause(answer, number)
+            if number == self.env.policy.sends or pause > _LONGEST_PAUSE:
+                return folded
+            yield from sleep(pause)
         return folded
 
     def _pause(self, answer: Answer, number: int) -> float:
         pause = self.env.policy.pause_seconds(number)
-        if isinstance(answer, NotExecuted) and answer.retry_after_seconds:
-            return max(pause, answer.retry_after_seconds)
+        if isinstance(answer, NotExecuted | InFlight | Unknown):
+            return max(pause, answer.retry_after_seconds or 0.0)
         return pause
 
     def _look(

@@ -16,7 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from paykit.clock import World
 
-__all__ = ["database_now", "milliseconds"]
+__all__ = ["clock_values", "database_clock", "milliseconds"]
 
 
 class _Now(FunctionElement[int]):
@@ -41,8 +41,11 @@ def milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def database_now(world: World) -> ColumnElement[int]:
-    """Return the SQL expression for the present moment, in milliseconds."""
-    if world.simulated:
-        return bindparam(None, milliseconds(world.now()), type_=BigInteger)
-    return _Now()
+def database_clock(*, simulated: bool) -> ColumnElement[int]:
+    """Return the SQL expression for the present moment; see `clock_values`."""
+    return bindparam("now_ms", type_=BigInteger) if simulated else _Now()
+
+
+def clock_values(world: World) -> dict[str, object]:
+    """Return the parameters that a statement with `database_clock` needs."""
+    return {"now_ms": milliseconds(world.now())} if world.simulated else {}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from paykit.store import work
 from paykit.store.schema.messages import event
-from paykit.store.tx import Tx
+from paykit.store.tx import Tx, Write, many
 
 __all__ = ["EventRow", "NewEvent", "append", "by_id", "of_payment"]
 
@@ -44,7 +45,7 @@ class EventRow:
     payload: dict[str, object]
 
 
-_insert = insert(event)
+_INSERT: Final = Write(event, 50, many(insert(event)))
 _columns = (
     event.c.id,
     event.c.type,
@@ -57,6 +58,7 @@ _columns = (
     event.c.occurred_at,
     event.c.payload,
 )
+_BY_ID: Final = select(*_columns).where(event.c.id == bindparam("event_id"))
 
 
 def append(
@@ -98,13 +100,13 @@ def append(
             "cause": cause,
             "occurred_at": tx.now,
         }
-        tx.connection.execute(_insert, row)
+        tx.later(_INSERT, row)
         work.put(tx, "delivery", str(id_), group=payment_id, position=sequence)
 
 
 def by_id(tx: Tx, event_id: UUID) -> EventRow:
     """Return one event; it must exist."""
-    row = tx.connection.execute(select(*_columns).where(event.c.id == event_id)).one()
+    row = tx.on(event).execute(_BY_ID, {"event_id": event_id}).one()
     return EventRow(**row._mapping)
 
 

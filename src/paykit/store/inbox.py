@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from paykit.store.schema.messages import inbox
-from paykit.store.tx import Tx
+from paykit.store.clock import clock_values
+from paykit.store.schema.messages import inbox, work
+from paykit.store.tx import Tx, Write, many
+from paykit.store.work_statements import TIMED
 
-__all__ = ["InboxRow", "count_by_status", "finish", "load", "receive"]
+__all__ = ["InboxRow", "count_by_status", "due", "finish", "load", "receive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,11 @@ _RECEIVE = {
 }
 """Built once: building a statement costs more than running it."""
 
+_LOAD: Final = select(inbox).where(inbox.c.id == bindparam("inbox_id"))
+_FINISH: Final = Write(
+    inbox, 70, many(update(inbox).where(inbox.c.id == bindparam("inbox_id")))
+)
+
 
 def receive(
     tx: Tx,
@@ -69,13 +76,25 @@ def receive(
     }
     insert = _RECEIVE[tx.connection.dialect.name]
     # Not rowcount: after an INSERT the driver need not keep it.
-    return tx.connection.execute(insert, row).first() is not None
+    return tx.on(inbox).execute(insert, row).first() is not None
 
 
 def load(tx: Tx, inbox_id: str) -> InboxRow:
     """Return one webhook; it must exist."""
-    row = tx.connection.execute(select(inbox).where(inbox.c.id == inbox_id)).one()
+    row = tx.on(inbox).execute(_LOAD, {"inbox_id": inbox_id}).one()
     return InboxRow(**row._mapping)
+
+
+def due(tx: Tx, at_most: int) -> list[InboxRow]:
+    """
+    Return the webhooks that have been due longest, their work locked.
+
+    What others hold or have locked is skipped. The lock ends with the transaction:
+    delete the work in it, or hold it under a lease.
+    """
+    given = {"at_most": at_most, **clock_values(tx.world)}
+    rows = tx.on(work, inbox).execute(TIMED[tx.world.simulated].due_inbox, given)
+    return [InboxRow(**row._mapping) for row in rows]
 
 
 def finish(
@@ -87,11 +106,8 @@ def finish(
     payment_id: str | None = None,
 ) -> None:
     """Write what became of a webhook; it is kept, whatever it was."""
-    tx.connection.execute(
-        update(inbox)
-        .where(inbox.c.id == inbox_id)
-        .values(status=status, reason=reason, payment_id=payment_id, finished_at=tx.now)
-    )
+    row = {"inbox_id": inbox_id, "status": status, "reason": reason}
+    tx.later(_FINISH, {**row, "payment_id": payment_id, "finished_at": tx.now})
 
 
 def count_by_status(tx: Tx) -> dict[str, int]:

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
@@ -37,6 +37,7 @@ from paykit.store.balances import (
 from paykit.store.chart import CHART, RULES, Account, AccountCode, PostingKind
 from paykit.store.ledger_writers import WRITERS, AccountRow, Key, TransferRow
 from paykit.store.schema.ledger import ledger_key, ledger_transfer
+from paykit.store.tx import Params, Tx, Write
 
 __all__ = [
     "Account",
@@ -49,6 +50,7 @@ __all__ = [
     "audit",
     "balance",
     "post",
+    "post_later",
     "reverse",
     "transfers_of",
     "trial_balance",
@@ -119,6 +121,32 @@ def post(connection: Connection, postings: Sequence[Posting], *, world: World) -
         {account for posting in postings for account in posting.accounts},
         [_transfer(posting, journal_id, now) for posting in postings],
     )
+
+
+def post_later(tx: Tx, postings: Sequence[Posting]) -> None:
+    """
+    Post what happened in one business event before the phase ends, after all else.
+
+    Other events of the phase go with it, so that the books are locked once and last.
+    `LedgerConflict` is raised then; see `post`.
+    """
+    journal_id, now = tx.new_uuid(), tx.now
+    for posting in postings:
+        if posting.amount.minor:
+            transfer = _transfer(posting, journal_id, now)
+            tx.later(_POST, {"posting": posting, "transfer": transfer})
+
+
+def _post_all(connection: Connection, rows: Sequence[Params]) -> None:
+    postings = [cast("Posting", row["posting"]) for row in rows]
+    _write(
+        connection,
+        {account for posting in postings for account in posting.accounts},
+        [cast("TransferRow", row["transfer"]) for row in rows],
+    )
+
+
+_POST: Final = Write(ledger_transfer, 90, _post_all)
 
 
 def reverse(

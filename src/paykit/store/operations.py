@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from paykit.psp import Answer, Call
 from paykit.psp.codec import decode_answer, encode_answer
-from paykit.store.payments import insert_or_ignore
+from paykit.store.ignoring import insert_or_ignore
 from paykit.store.schema.operations import attempt, operation, psp_answer
-from paykit.store.tx import Tx
+from paykit.store.tx import Params, Tx, Write, many
 
 __all__ = [
     "AttemptRow",
@@ -83,37 +84,74 @@ class AttemptRow:
         )
 
 
+_CLAIM_KEY: Final = {
+    dialect: insert.returning(operation.c.id)
+    for dialect, insert in insert_or_ignore(operation).items()
+}
+_BY_KEY: Final = select(operation).where(
+    operation.c.merchant_id == bindparam("merchant"),
+    operation.c.idempotency_key == bindparam("key"),
+)
+_BY_ID: Final = select(operation).where(operation.c.id == bindparam("at_id"))
+_ATTEMPT: Final = (
+    select(attempt)
+    .where(
+        attempt.c.operation_id == bindparam("at_id"),
+        attempt.c.recovery_point == bindparam("point"),
+    )
+    .order_by(attempt.c.number.desc())
+    .limit(1)
+)
+_ANSWERS: Final = (
+    select(psp_answer.c.kind, psp_answer.c.body)
+    .where(psp_answer.c.attempt_id == bindparam("at_id"))
+    .order_by(psp_answer.c.received_at, psp_answer.c.id)
+)
+_CHANGE_ROW: Final = update(operation).where(operation.c.id == bindparam("at_id"))
+_OPEN_ATTEMPT: Final = Write(attempt, 6, many(insert(attempt)))
+_SETTLE: Final = Write(
+    attempt, 7, many(update(attempt).where(attempt.c.id == bindparam("at_id")))
+)
+_STORE_ANSWER: Final = Write(psp_answer, 8, many(insert(psp_answer)))
+
+
+def _change_each(connection: Connection, rows: Sequence[Params]) -> None:
+    """Change each row by itself: they need not have the same columns."""
+    for row in rows:
+        connection.execute(_CHANGE_ROW, dict(row))
+
+
+_CHANGE: Final = Write(operation, 5, _change_each)
+
+
 def _operation(row: Row[tuple[object, ...]]) -> OperationRow:
     return OperationRow(**row._mapping)
 
 
 def open_operation(tx: Tx, values: Mapping[str, object]) -> bool:
     """Insert an operation; False if its id or its key was used before."""
-    statement = insert_or_ignore(tx, operation).values(**values)
-    made = tx.connection.execute(statement.returning(operation.c.id)).first()
+    connection = tx.on(operation)
+    statement = _CLAIM_KEY[connection.dialect.name]
     # Not rowcount: after an INSERT the driver need not keep it.
-    return made is not None
+    return connection.execute(statement, dict(values)).first() is not None
 
 
-def _find(tx: Tx, *conditions: ColumnElement[bool]) -> OperationRow | None:
+def _find(
+    tx: Tx, statement: TypedReturnsRows[tuple[object, ...]], given: Mapping[str, object]
+) -> OperationRow | None:
     # Not locked: whoever changes an operation holds its row in ``paykit_work``.
-    statement = select(operation).where(*conditions)
-    row = tx.connection.execute(statement).one_or_none()
+    row = tx.on(operation).execute(statement, dict(given)).one_or_none()
     return None if row is None else _operation(row)
 
 
 def by_key(tx: Tx, merchant: str, idempotency_key: str) -> OperationRow | None:
     """Return the operation under a merchant's idempotency key."""
-    return _find(
-        tx,
-        operation.c.merchant_id == merchant,
-        operation.c.idempotency_key == idempotency_key,
-    )
+    return _find(tx, _BY_KEY, {"merchant": merchant, "key": idempotency_key})
 
 
 def by_id(tx: Tx, operation_id: str) -> OperationRow | None:
     """Return one operation, or None."""
-    return _find(tx, operation.c.id == operation_id)
+    return _find(tx, _BY_ID, {"at_id": operation_id})
 
 
 def cases(tx: Tx) -> int:
@@ -124,27 +162,19 @@ def cases(tx: Tx) -> int:
 
 def change(tx: Tx, operation_id: str, values: Mapping[str, object]) -> None:
     """Write where the operation stands now; the lease has been checked before."""
-    statement = update(operation).where(operation.c.id == operation_id)
-    tx.connection.execute(statement.values(**values))
+    tx.later(_CHANGE, {"at_id": operation_id, **values})
 
 
 def attempt_at(tx: Tx, operation_id: str, recovery_point: str) -> AttemptRow | None:
     """Return the latest attempt of the operation at this recovery point."""
-    row = tx.connection.execute(
-        select(attempt)
-        .where(
-            attempt.c.operation_id == operation_id,
-            attempt.c.recovery_point == recovery_point,
-        )
-        .order_by(attempt.c.number.desc())
-        .limit(1)
-    ).one_or_none()
+    given = {"at_id": operation_id, "point": recovery_point}
+    row = tx.on(attempt).execute(_ATTEMPT, given).one_or_none()
     return None if row is None else AttemptRow(**row._mapping)
 
 
 def open_attempt(tx: Tx, values: Mapping[str, object]) -> AttemptRow:
     """Write an attempt down, before it is sent."""
-    tx.connection.execute(insert(attempt), dict(values))
+    tx.later(_OPEN_ATTEMPT, values)
     return AttemptRow(**values)  # type: ignore[arg-type]
 
 
@@ -152,32 +182,26 @@ def settle_attempt(
     tx: Tx, attempt_id: str, outcome: str | None, request_id: str | None = None
 ) -> None:
     """Write the folded outcome of an attempt; None while nobody knows it."""
-    statement = update(attempt).where(attempt.c.id == attempt_id)
-    tx.connection.execute(statement.values(outcome=outcome, request_id=request_id))
+    row = {"at_id": attempt_id, "outcome": outcome, "request_id": request_id}
+    tx.later(_SETTLE, row)
 
 
 def store_answer(tx: Tx, attempt_id: str, answer: Answer) -> None:
     """Keep what the PSP answered; needs no lease and can be refused by nothing."""
     kind, body = encode_answer(answer)
-    tx.connection.execute(
-        insert(psp_answer),
-        {
-            "id": tx.new_uuid(),
-            "attempt_id": attempt_id,
-            "kind": kind,
-            "body": body,
-            "request_id": answer.request_id,
-            "replayed": answer.replayed,
-            "received_at": tx.now,
-        },
-    )
+    row = {
+        "id": tx.new_uuid(),
+        "attempt_id": attempt_id,
+        "kind": kind,
+        "body": body,
+        "request_id": answer.request_id,
+        "replayed": answer.replayed,
+        "received_at": tx.now,
+    }
+    tx.later(_STORE_ANSWER, row)
 
 
 def answers_to(tx: Tx, attempt_id: str) -> tuple[Answer, ...]:
     """Return everything that was heard of an attempt, oldest first."""
-    rows = tx.connection.execute(
-        select(psp_answer.c.kind, psp_answer.c.body)
-        .where(psp_answer.c.attempt_id == attempt_id)
-        .order_by(psp_answer.c.received_at, psp_answer.c.id)
-    )
+    rows = tx.on(psp_answer).execute(_ANSWERS, {"at_id": attempt_id})
     return tuple(decode_answer(row.kind, row.body) for row in rows)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
-from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
-from sqlalchemy.sql.schema import Table
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
-from paykit.errors import InProgress, NotAllowed, NotFound, RefundExceedsCaptured
-from paykit.lifecycle import PaymentEvent, PaymentState
+from paykit.errors import InProgress, NotFound, RefundExceedsCaptured
+from paykit.lifecycle import PaymentState
 from paykit.money import Money
 from paykit.store import events
+from paykit.store.breaks import open_break, open_breaks
+from paykit.store.claims import (
+    claim_command,
+    claimed_by,
+    release_claim,
+    unclaimed,
+)
 from paykit.store.events import NewEvent
-from paykit.store.schema.breaks import reconciliation_break
-from paykit.store.schema.payments import claim, live_reference, payment
-from paykit.store.tx import Tx
+from paykit.store.references import hold_reference, release_reference
+from paykit.store.schema.payments import payment
+from paykit.store.tx import Params, Tx, Write, many
 
 __all__ = [
     "PaymentRow",
@@ -28,10 +38,10 @@ __all__ = [
     "claimed_by",
     "find",
     "hold_reference",
-    "insert_or_ignore",
     "insert_payment",
     "list_page",
     "load",
+    "lock_all",
     "open_break",
     "open_breaks",
     "release_claim",
@@ -60,12 +70,18 @@ class PaymentRow:
     description: str | None = None
     psp_reference: str | None = None
     charge_reference: str | None = None
+    amount_asked: int | None = None
     refund_reserved: int = 0
+    cancel_reason: str | None = None
     capturable: int = 0
     captured: int = 0
     refunded: int = 0
     refunded_external: int = 0
+    disputed: int = 0
+    returned: int = 0
     capture_before: datetime | None = None
+    multicapture: str | None = None
+    incremental_authorization: str | None = None
     next_action: dict[str, str | None] | None = None
     decline: dict[str, str | None] | None = None
     version: int = 1
@@ -77,12 +93,76 @@ class PaymentRow:
         return max(0, self.captured - self.refund_reserved - self.refunded_external)
 
 
-_load = select(payment).where(payment.c.id == bindparam("payment_id"))
-_lock = _load.with_for_update()
-_insert = insert(payment)
-_claim_of = select(claim.c.operation_id, claim.c.command).where(
-    claim.c.thing_id == bindparam("payment_id")
+def _stale(rows: Sequence[Params]) -> InProgress:
+    ids = ", ".join(str(row["at_id"]) for row in rows)
+    return InProgress(f"payment {ids} was changed meanwhile; repeat the call")
+
+
+_FIXED: Final = frozenset(
+    {
+        "id",
+        "merchant_id",
+        "operation_id",
+        "reference",
+        "binding",
+        "currency",
+        "capture",
+        "created_at",
+    }
 )
+_CHANGING: Final = tuple(c.name for c in payment.columns if c.name not in _FIXED)
+_LOAD: Final = select(payment).where(payment.c.id == bindparam("payment_id"))
+_LOCK: Final = _LOAD.with_for_update()
+_LOCK_BY_REFERENCE: Final = (
+    select(payment)
+    .where(
+        payment.c.binding == bindparam("binding"),
+        payment.c.psp_reference == bindparam("reference"),
+    )
+    .with_for_update()
+)
+_LOCK_ALL: Final = (
+    select(payment)
+    .where(
+        payment.c.id.in_(bindparam("ids", expanding=True))
+        | (
+            payment.c.binding.in_(bindparam("bindings", expanding=True))
+            & payment.c.psp_reference.in_(bindparam("references", expanding=True))
+        )
+    )
+    .order_by(payment.c.id)
+    .with_for_update()
+)
+_INSERT: Final = Write(payment, 10, many(insert(payment)))
+_SAVE: Final = Write(
+    payment,
+    30,
+    many(
+        update(payment).where(
+            payment.c.id == bindparam("at_id"),
+            payment.c.version == bindparam("at_version"),
+        ),
+        stale=_stale,
+    ),
+)
+"""The whole row: one statement for every change, so that changes can go together."""
+
+_RESERVE: Final = (
+    update(payment)
+    .where(payment.c.id == bindparam("at_id"))
+    .where(
+        payment.c.refund_reserved
+        + payment.c.refunded_external
+        + bindparam("more", type_=BigInteger)
+        <= payment.c.captured
+    )
+    .values(
+        refund_reserved=payment.c.refund_reserved + bindparam("more", type_=BigInteger),
+        version=payment.c.version + 1,
+    )
+)
+_BY_REFERENCE: Final = f"{payment.name} by reference"
+_PSP_ID: Final = "{}/{}"
 
 
 def _row(row: Row[tuple[object, ...]]) -> PaymentRow:
@@ -91,21 +171,58 @@ def _row(row: Row[tuple[object, ...]]) -> PaymentRow:
     return PaymentRow(**values)
 
 
-def insert_or_ignore(tx: Tx, table: Table) -> PostgresqlInsert | SqliteInsert:
-    """
-    Return an INSERT that leaves an existing row with the same key alone.
+def _keep(tx: Tx, row: PaymentRow) -> PaymentRow:
+    """Remember a row that we have locked, as it is now."""
+    tx.rows[payment.name, row.id] = row
+    if row.psp_reference is not None:
+        tx.rows[_BY_REFERENCE, _PSP_ID.format(row.binding, row.psp_reference)] = row.id
+    return row
 
-    The result's row count tells which it was. It is asked for: otherwise SQLAlchemy
-    closes the cursor of an INSERT first, and psycopg then says -1.
+
+def _kept(tx: Tx, payment_id: str) -> PaymentRow | None:
+    return cast("PaymentRow | None", tx.rows.get((payment.name, payment_id)))
+
+
+def _locked(tx: Tx, payment_id: str) -> PaymentRow | None:
+    """Return the payment with this id, its row locked."""
+    if (payment.name, payment_id) in tx.rows:
+        return _kept(tx, payment_id)
+    row = tx.on(payment).execute(_LOCK, {"payment_id": payment_id}).one_or_none()
+    return None if row is None else _keep(tx, _row(row))
+
+
+def _locked_by_reference(tx: Tx, binding: str, reference: str) -> PaymentRow | None:
+    key = (_BY_REFERENCE, _PSP_ID.format(binding, reference))
+    if key in tx.rows:
+        id_ = tx.rows[key]
+        return None if id_ is None else _kept(tx, str(id_))
+    given = {"binding": binding, "reference": reference}
+    row = tx.on(payment).execute(_LOCK_BY_REFERENCE, given).one_or_none()
+    return None if row is None else _keep(tx, _row(row))
+
+
+def lock_all(tx: Tx, wanted: Iterable[tuple[str, str | None, str | None]]) -> None:
     """
-    if tx.connection.dialect.name == "postgresql":
-        statement = postgresql.insert(table).on_conflict_do_nothing()
-        return statement.execution_options(preserve_rowcount=True)
-    return (
-        sqlite.insert(table)
-        .on_conflict_do_nothing()
-        .execution_options(preserve_rowcount=True)
+    Lock what `find` will be asked for, in the order of ids, with one query.
+
+    `wanted` are (binding, the PSP's id, ours); what is not there is remembered too.
+    """
+    wanted = list(wanted)
+    ids = {ours for _, _, ours in wanted if ours is not None}
+    references = {(b, theirs) for b, theirs, _ in wanted if theirs is not None}
+    tx.rows.update(dict.fromkeys(((payment.name, id_) for id_ in ids), None))
+    tx.rows.update(
+        ((_BY_REFERENCE, _PSP_ID.format(*pair)), None) for pair in references
     )
+    if not ids and not references:
+        return
+    given = {
+        "ids": sorted(ids),
+        "bindings": sorted({binding for binding, _ in references}),
+        "references": sorted({reference for _, reference in references}),
+    }
+    for row in tx.on(payment).execute(_LOCK_ALL, given):
+        _keep(tx, _row(row))
 
 
 def load(tx: Tx, payment_id: str, *, merchant: str | None, lock: bool) -> PaymentRow:
@@ -114,11 +231,18 @@ def load(tx: Tx, payment_id: str, *, merchant: str | None, lock: bool) -> Paymen
 
     Raises `NotFound` if there is none, or if it is another merchant's.
     """
-    statement = _lock if lock else _load
-    row = tx.connection.execute(statement, {"payment_id": payment_id}).one_or_none()
+    row = _locked(tx, payment_id) if lock else _read(tx, payment_id)
     if row is None or (merchant is not None and row.merchant_id != merchant):
         raise NotFound(f"no payment {payment_id!r} of this merchant")
-    return _row(row)
+    return row
+
+
+def _read(tx: Tx, payment_id: str) -> PaymentRow | None:
+    kept = _kept(tx, payment_id)
+    if kept is not None:
+        return kept
+    row = tx.on(payment).execute(_LOAD, {"payment_id": payment_id}).one_or_none()
+    return None if row is None else _row(row)
 
 
 def find(
@@ -126,36 +250,27 @@ def find(
 ) -> PaymentRow | None:
     """Find and lock a payment by the PSP's id, or else by ours from its metadata."""
     if psp_reference is not None:
-        row = tx.connection.execute(
-            select(payment)
-            .where(
-                payment.c.binding == binding, payment.c.psp_reference == psp_reference
-            )
-            .with_for_update()
-        ).one_or_none()
+        row = _locked_by_reference(tx, binding, psp_reference)
         if row is not None:
-            return _row(row)
-    if payment_id is None:
-        return None
-    found = tx.connection.execute(_lock, {"payment_id": payment_id}).one_or_none()
-    if found is None or found.binding != binding:
-        return None
-    return _row(found)
+            return row
+    found = None if payment_id is None else _locked(tx, payment_id)
+    return None if found is None or found.binding != binding else found
 
 
 def insert_payment(
     tx: Tx, row: PaymentRow, *, cause: str, happened: Sequence[NewEvent]
 ) -> PaymentRow:
     """Insert a payment and log what `happened`; return the one there is, locked."""
-    found = tx.connection.execute(_lock, {"payment_id": row.id}).one_or_none()
+    found = _locked(tx, row.id)
     if found is not None:
-        return _row(found)
+        return found
     row = replace(row, event_sequence=len(happened))
     # Not asdict: the parts of a row are flat, and it would copy them.
     values = {column.name: getattr(row, column.name) for column in payment.columns}
-    tx.connection.execute(_insert, {**values, "state": row.state.value})
+    tx.later(_INSERT, {**values, "state": row.state.value})
     _log(tx, row, 1, cause, happened)
-    return row
+    unclaimed(tx, row.id)
+    return _keep(tx, row)
 
 
 def _log(
@@ -182,29 +297,26 @@ def save(
     """
     Write `changes` and log what `happened`, in one step of the version.
 
-    Raises `InProgress` if somebody else has changed the payment since `row` was read,
-    which the row lock makes impossible unless the host bypasses paykit.
+    `InProgress` is raised, at the end of the phase, if somebody else has changed the
+    payment since `row` was read: the row lock makes that impossible unless the host
+    bypasses paykit.
     """
     if not changes and not happened:
         return row
-    values = {
-        **changes,
-        "version": row.version + 1,
-        "event_sequence": row.event_sequence + len(happened),
-        "updated_at": tx.now,
-    }
-    statement = (
-        update(payment)
-        .where(payment.c.id == row.id, payment.c.version == row.version)
-        .values(**values)
+    values = cast("dict[str, Any]", dict(changes))
+    values["state"] = PaymentState(values.get("state", row.state))
+    after = replace(
+        row,
+        **values,
+        version=row.version + 1,
+        event_sequence=row.event_sequence + len(happened),
+        updated_at=tx.now,
     )
-    if tx.connection.execute(statement).rowcount != 1:
-        raise InProgress(f"payment {row.id} was changed meanwhile; repeat the call")
-    _log(tx, row, row.event_sequence + 1, cause, happened)
-    after = cast("dict[str, Any]", values)
-    return replace(
-        row, **{**after, "state": PaymentState(after.get("state", row.state))}
-    )
+    written = {name: getattr(after, name) for name in _CHANGING}
+    written |= {"state": after.state.value, "at_id": row.id, "at_version": row.version}
+    tx.later(_SAVE, written)
+    _log(tx, after, row.event_sequence + 1, cause, happened)
+    return _keep(tx, after)
 
 
 def reserve_refund(tx: Tx, row: PaymentRow, amount: Money) -> PaymentRow:
@@ -214,23 +326,14 @@ def reserve_refund(tx: Tx, row: PaymentRow, amount: Money) -> PaymentRow:
     One conditional UPDATE, so that concurrent refunds cannot both fit; raises
     `RefundExceedsCaptured` if it does not fit.
     """
-    committed = payment.c.refund_reserved + payment.c.refunded_external
-    statement = (
-        update(payment)
-        .where(payment.c.id == row.id)
-        .where(committed + amount.minor <= payment.c.captured)
-        .values(
-            refund_reserved=payment.c.refund_reserved + amount.minor,
-            version=payment.c.version + 1,
-            updated_at=tx.now,
-        )
-    )
-    if tx.connection.execute(statement).rowcount != 1:
+    given = {"at_id": row.id, "more": amount.minor, "updated_at": tx.now}
+    if tx.connection.execute(_RESERVE, given).rowcount != 1:
         raise RefundExceedsCaptured(
             f"payment {row.id}: {amount} is more than the "
             f"{Money(row.refundable, row.currency)} that can still be refunded"
         )
-    return load(tx, row.id, merchant=None, lock=False)
+    tx.rows.pop((payment.name, row.id), None)
+    return load(tx, row.id, merchant=None, lock=True)
 
 
 def list_page(
@@ -257,110 +360,3 @@ def list_page(
     order = (payment.c.created_at.desc(), payment.c.id.desc())
     rows = tx.connection.execute(statement.order_by(*order).limit(limit))
     return tuple(_row(row) for row in rows)
-
-
-def claimed_by(tx: Tx, payment_id: str) -> tuple[str, PaymentEvent] | None:
-    """Return (operation id, command) of what is under way on the payment."""
-    row = tx.connection.execute(_claim_of, {"payment_id": payment_id}).one_or_none()
-    return None if row is None else (row.operation_id, PaymentEvent(row.command))
-
-
-def claim_command(
-    tx: Tx,
-    payment_id: str,
-    command: PaymentEvent,
-    operation_id: str,
-    *,
-    holder: tuple[str, PaymentEvent] | None,
-    supersedes: frozenset[PaymentEvent] = frozenset(),
-) -> None:
-    """
-    Claim the payment for `command`, or raise `InProgress`.
-
-    `holder` is what `claimed_by` says of it.
-
-    A command may supersede the claim of another one, whose answer is then still
-    recorded but ends only its own operation. The payment's row must be locked.
-    """
-    if holder is None:
-        values = {"thing_id": payment_id, "command": command.value}
-        values |= {"operation_id": operation_id}
-        tx.connection.execute(insert(claim).values(**values, claimed_at=tx.now))
-        return
-    if holder[0] == operation_id:
-        return
-    if holder[1] not in supersedes:
-        raise InProgress(
-            f"payment {payment_id}: {holder[1].value} is under way; "
-            "repeat the call when it has ended"
-        )
-    tx.connection.execute(
-        update(claim)
-        .where(claim.c.thing_id == payment_id)
-        .values(command=command.value, operation_id=operation_id, claimed_at=tx.now)
-    )
-
-
-def release_claim(tx: Tx, payment_id: str, operation_id: str) -> None:
-    """Give the claim up, if `operation_id` still holds it."""
-    tx.connection.execute(
-        delete(claim).where(
-            claim.c.thing_id == payment_id, claim.c.operation_id == operation_id
-        )
-    )
-
-
-def hold_reference(tx: Tx, *, merchant: str, reference: str, payment_id: str) -> None:
-    """
-    Let `reference` stand for this payment and no other one.
-
-    Raises `NotAllowed` while another payment of the merchant stands for it.
-    """
-    values = {"merchant_id": merchant, "reference": reference}
-    tx.connection.execute(
-        insert_or_ignore(tx, live_reference).values(**values, payment_id=payment_id)
-    )
-    holder = tx.connection.scalar(
-        select(live_reference.c.payment_id).where(
-            live_reference.c.merchant_id == merchant,
-            live_reference.c.reference == reference,
-        )
-    )
-    if holder != payment_id:
-        raise NotAllowed(
-            f"reference {reference!r} already has the payment {holder}; "
-            "cancel that one first, or repeat the call with its idempotency key"
-        )
-
-
-def release_reference(tx: Tx, row: PaymentRow) -> None:
-    """Let the host's reference be used again: the payment ended without money."""
-    if row.reference is not None:
-        tx.connection.execute(
-            delete(live_reference).where(
-                live_reference.c.merchant_id == row.merchant_id,
-                live_reference.c.reference == row.reference,
-                live_reference.c.payment_id == row.id,
-            )
-        )
-
-
-def open_break(
-    tx: Tx, row: PaymentRow, kind: str, detail: Mapping[str, object]
-) -> None:
-    """Open a reconciliation break for a person to look at; once per kind."""
-    statement = insert_or_ignore(tx, reconciliation_break).values(
-        id=f"{row.id}/{kind}",
-        merchant_id=row.merchant_id,
-        payment_id=row.id,
-        kind=kind,
-        detail=dict(detail),
-        opened_at=tx.now,
-    )
-    tx.connection.execute(statement)
-
-
-def open_breaks(tx: Tx) -> int:
-    """Return how many reconciliation breaks nobody has resolved yet."""
-    open_ones = reconciliation_break.c.resolved_at.is_(None)
-    return tx.connection.scalar(select(func.count()).where(open_ones)) or 0

@@ -74,7 +74,9 @@ def _refuse_autocommit(connection: Connection) -> None:
     # On SQLite every phase begins with an explicit BEGIN IMMEDIATE.
     if connection.dialect.name == "sqlite" or driver is None:
         return
-    if connection.dialect.detect_autocommit_setting(driver):
+    # SQLAlchemy 2.0.40 cannot tell; psycopg's connections can, asyncio's as well.
+    detect = getattr(connection.dialect, "detect_autocommit_setting", None)
+    if detect(driver) if detect else getattr(driver, "autocommit", False) is True:
         raise UsageError(
             "paykit needs transactions, and this engine commits every statement: "
             "give it an engine without isolation_level='AUTOCOMMIT'"

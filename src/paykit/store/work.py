@@ -8,25 +8,24 @@ it and checks the row count, so that a worker that was too slow advances nothing
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
-from sqlalchemy import (
-    ColumnElement,
-    case,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, func, select
 
 from paykit.errors import LeaseLost
+from paykit.store.clock import clock_values
 from paykit.store.schema.messages import work
-from paykit.store.tx import Tx
+from paykit.store.tx import Params, Tx, Write, many
+from paykit.store.work_statements import (
+    ATTEMPTS,
+    FINISH,
+    FINISH_ALL,
+    TIMED,
+    Timed,
+)
 
 __all__ = [
     "Claimed",
@@ -36,7 +35,9 @@ __all__ = [
     "ensure",
     "fence",
     "finish",
+    "finish_all",
     "hold",
+    "hold_all",
     "pending",
     "postpone",
     "put",
@@ -56,8 +57,43 @@ class Claimed:
     """How often it has been claimed, this time included."""
 
 
+def _ensure_all(connection: Connection, rows: Sequence[Params]) -> None:
+    """Queue every row once, as early as anybody asked, in the order of locks."""
+    soonest: dict[object, Params] = {}
+    for row in sorted(
+        rows, key=lambda row: (str(row["id"]), int(str(row["delay_ms"])))
+    ):
+        soonest.setdefault(row["id"], row)
+    ensure = TIMED["now_ms" in rows[0]].ensure[connection.dialect.name]
+    many(ensure)(connection, list(soonest.values()))
+
+
+def _lost(rows: Sequence[Params]) -> LeaseLost:
+    names = ", ".join(f"{row['at_queue']} {row['at_id']}" for row in rows)
+    return LeaseLost(f"{names}: another worker took over; repeat the call")
+
+
+_PUT: Final = {
+    simulated: Write(work, 60, many(timed.put)) for simulated, timed in TIMED.items()
+}
+_ENSURE: Final = Write(work, 61, _ensure_all)
+_FINISH: Final = Write(work, 62, many(FINISH, stale=_lost))
+
+
 def _ms(delta: timedelta) -> int:
     return int(delta.total_seconds() * 1000)
+
+
+def _timed(tx: Tx) -> Timed:
+    return TIMED[tx.world.simulated]
+
+
+def _values(tx: Tx, delay: timedelta, **values: object) -> dict[str, object]:
+    return {**values, "delay_ms": _ms(delay), **clock_values(tx.world)}
+
+
+def _held(queue: Queue, id_: str, lease: uuid.UUID) -> dict[str, object]:
+    return {"at_queue": queue, "at_id": id_, "at_lease": lease}
 
 
 def put(
@@ -71,65 +107,34 @@ def put(
     position: int | None = None,
 ) -> None:
     """Insert work that is due after `delay`; held under `lease`, if one is given."""
-    due = tx.database_now + _ms(delay)
-    tx.connection.execute(
-        insert(work).values(
-            queue=queue,
-            id=id_,
-            due_ms=due,
-            attempts=0,
-            group_id=group,
-            position=position,
-            lease=lease,
-            lease_until_ms=None if lease is None else due,
-        )
+    row = _values(
+        tx,
+        delay,
+        queue=queue,
+        id=id_,
+        group_id=group,
+        position=position,
+        lease=lease,
+        hold_ms=None if lease is None else _ms(delay),
     )
+    tx.later(_PUT[tx.world.simulated], row)
 
 
 def ensure(tx: Tx, queue: Queue, id_: str, *, delay: timedelta) -> None:
     """Make sure that `id_` is looked at after `delay`, or earlier if it was due."""
-    due = tx.database_now + _ms(delay)
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(work).values(queue=queue, id=id_, due_ms=due, attempts=0)
-    sooner = case(
-        (work.c.due_ms < statement.excluded.due_ms, work.c.due_ms),
-        else_=statement.excluded.due_ms,
-    )
-    tx.connection.execute(
-        # The lease is dropped: whoever works on it now has read too early.
-        statement.on_conflict_do_update(
-            index_elements=[work.c.queue, work.c.id],
-            set_={"due_ms": sooner, "lease": None, "lease_until_ms": None},
-        )
-    )
+    tx.later(_ENSURE, _values(tx, delay, queue=queue, id=id_))
 
 
-def claim_next(
-    tx: Tx, queue: Queue, *, lease_for: timedelta, skip: frozenset[str] = frozenset()
-) -> Claimed | None:
+def claim_next(tx: Tx, queue: Queue, *, lease_for: timedelta) -> Claimed | None:
     """
     Claim the work that has been due longest, and skip what others hold.
 
-    `skip` names rows that this run has already had. Returns None when nothing is due.
+    Returns None when nothing is due.
     """
-    now = tx.database_now
-    earlier = work.alias("earlier")
-    blocked = select(earlier.c.id).where(
-        earlier.c.queue == work.c.queue,
-        earlier.c.group_id == work.c.group_id,
-        earlier.c.position < work.c.position,
-    )
-    candidate = (
-        select(work.c.id)
-        .where(work.c.queue == queue, work.c.due_ms <= now, _free(now))
-        .where(work.c.id.not_in(skip) if skip else work.c.id.is_not(None))
-        .order_by(work.c.due_ms, work.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    if queue == "delivery":
-        candidate = candidate.where(~blocked.exists())
-    id_ = tx.connection.scalar(candidate)
+    timed = _timed(tx)
+    due = timed.due_in_order if queue == "delivery" else timed.due
+    given = {"at_queue": queue, **clock_values(tx.world)}
+    id_: str | None = tx.on(work).scalar(due, given)
     if id_ is None:
         return None
     lease = tx.new_uuid()
@@ -152,69 +157,64 @@ def hold(
     Returns how often it was claimed; only with `count` is this time counted, so that
     an eager caller does not use up the schedule.
     """
-    until = tx.database_now + _ms(lease_for)
-    statement = (
-        update(work)
-        .where(work.c.queue == queue, work.c.id == id_)
-        .where(_free(tx.database_now) | (work.c.lease == lease))
-        .values(
-            lease=lease,
-            lease_until_ms=until,
-            due_ms=until,
-            attempts=work.c.attempts + int(count),
-        )
-        .returning(work.c.attempts)
-    )
-    count_now: int | None = tx.connection.scalar(statement)
+    given = _values(tx, lease_for, at_queue=queue, at_id=id_, lease=lease)
+    given["counted"] = int(count)
+    count_now: int | None = tx.on(work).scalar(_timed(tx).hold, given)
     return count_now
+
+
+def hold_all(
+    tx: Tx, queue: Queue, ids: Sequence[str], lease_for: timedelta
+) -> list[Claimed]:
+    """Hold rows that this transaction has locked, under one lease, in their order."""
+    lease = tx.new_uuid()
+    given = _values(tx, lease_for, at_queue=queue, ids=list(ids), lease=lease)
+    found = tx.on(work).execute(_timed(tx).hold_all, given)
+    counts: dict[str, int] = {row.id: row.attempts for row in found}
+    return [Claimed(queue, id_, lease, counts[id_]) for id_ in ids]
 
 
 def attempts(tx: Tx, queue: Queue, id_: str) -> int:
     """Return how often this row has been claimed by a worker."""
-    statement = select(work.c.attempts).where(work.c.queue == queue, work.c.id == id_)
-    return tx.connection.scalar(statement) or 0
-
-
-def _free(now: ColumnElement[int]) -> ColumnElement[bool]:
-    return or_(work.c.lease.is_(None), work.c.lease_until_ms <= now)
+    given = {"at_queue": queue, "at_id": id_}
+    return tx.on(work).scalar(ATTEMPTS, given) or 0
 
 
 def fence(
     tx: Tx, queue: Queue, id_: str, lease: uuid.UUID, lease_for: timedelta
 ) -> None:
     """Prove that `lease` still holds, and prolong it; raises `LeaseLost`."""
-    until = tx.database_now + _ms(lease_for)
-    result = tx.connection.execute(
-        update(work)
-        .where(work.c.queue == queue, work.c.id == id_, work.c.lease == lease)
-        .values(lease_until_ms=until, due_ms=until)
-    )
-    if result.rowcount != 1:
-        raise LeaseLost(f"{queue} {id_}: another worker took over; repeat the call")
+    held = _held(queue, id_, lease)
+    done = tx.on(work).execute(_timed(tx).fence, _values(tx, lease_for, **held))
+    if done.rowcount != 1:
+        raise _lost([held])
 
 
 def finish(tx: Tx, queue: Queue, id_: str, lease: uuid.UUID) -> None:
-    """Delete work that is done; raises `LeaseLost` if another worker took over."""
-    result = tx.connection.execute(
-        delete(work).where(
-            work.c.queue == queue, work.c.id == id_, work.c.lease == lease
-        )
-    )
-    if result.rowcount != 1:
-        raise LeaseLost(f"{queue} {id_}: another worker took over; repeat the call")
+    """
+    Delete work that is done; `LeaseLost` if another worker took over.
+
+    It may be raised only when the phase ends.
+    """
+    tx.later(_FINISH, _held(queue, id_, lease))
+
+
+def finish_all(tx: Tx, queue: Queue, ids: Iterable[str]) -> None:
+    """Delete work that we have locked; raises `LeaseLost` if a row is gone."""
+    rows = [{"at_queue": queue, "at_id": id_} for id_ in ids]
+    given = {"at_queue": queue, "ids": [row["at_id"] for row in rows]}
+    if rows and tx.on(work).execute(FINISH_ALL, given).rowcount != len(rows):
+        raise _lost(rows)
 
 
 def postpone(
     tx: Tx, queue: Queue, id_: str, lease: uuid.UUID, *, delay: timedelta
 ) -> None:
     """Give work back, to be claimed again after `delay`; raises `LeaseLost`."""
-    result = tx.connection.execute(
-        update(work)
-        .where(work.c.queue == queue, work.c.id == id_, work.c.lease == lease)
-        .values(lease=None, lease_until_ms=None, due_ms=tx.database_now + _ms(delay))
-    )
-    if result.rowcount != 1:
-        raise LeaseLost(f"{queue} {id_}: another worker took over; repeat the call")
+    held = _held(queue, id_, lease)
+    done = tx.on(work).execute(_timed(tx).postpone, _values(tx, delay, **held))
+    if done.rowcount != 1:
+        raise _lost([held])
 
 
 def pending(tx: Tx, queue: Queue) -> int:

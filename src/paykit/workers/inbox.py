@@ -18,10 +18,14 @@ from typing import Final
 from paykit.carddata import redact
 from paykit.engine import Environment, Flow, ask, commit
 from paykit.errors import LeaseLost
-from paykit.operations.apply_event import apply_event, find_payment, needed_read
+from paykit.operations.apply_event import Needs, Read, ReadOne, apply_event
 from paykit.psp import (
+    Answer,
+    AnyPsp,
+    ChargeSnapshot,
+    DisputeSnapshot,
     PaymentSnapshot,
-    ReadRequest,
+    PspEvent,
     RefundSnapshot,
     Subject,
     Succeeded,
@@ -30,11 +34,20 @@ from paykit.store import inbox, work
 from paykit.store.tx import Tx
 from paykit.store.work import Claimed
 
-__all__ = ["DEFERRALS", "RETRIES", "process_next"]
+__all__ = [
+    "DEFERRALS",
+    "LEASE",
+    "RETRIES",
+    "process_claimed",
+    "process_next",
+    "stranger",
+]
 
 _log = logging.getLogger("paykit.inbox")
 
-_LEASE: Final = timedelta(seconds=60)
+LEASE: Final = timedelta(seconds=60)
+"""How long an event is ours; another worker may take it over after that."""
+
 _READS_MAX: Final = 5
 
 DEFERRALS: Final = (
@@ -58,23 +71,14 @@ RETRIES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Needs:
-    """The payload does not prove it: read this, while the payment is at `version`."""
+class _Asks:
+    """Something has to be read from the PSP behind `binding` first."""
 
-    request: ReadRequest
     binding: str
-    version: int
+    needs: Needs
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What was read, and the version of the payment that it belongs to."""
-
-    subject: Subject
-    version: int
-
-
-_Outcome = str | _Needs
+_Outcome = str | _Asks
 
 
 def process_next(env: Environment) -> Flow[str | None]:
@@ -82,6 +86,11 @@ def process_next(env: Environment) -> Flow[str | None]:
     claimed = yield from commit(_claim)
     if claimed is None:
         return None
+    return (yield from process_claimed(env, claimed))
+
+
+def process_claimed(env: Environment, claimed: Claimed) -> Flow[str]:
+    """Apply one event that we hold; what became of it."""
     try:
         return (yield from _process(env, claimed))
     except LeaseLost:
@@ -100,52 +109,69 @@ def _give_back(claimed: Claimed, error: Exception) -> Flow[str]:
 
 
 def _claim(tx: Tx) -> Claimed | None:
-    return work.claim_next(tx, "inbox", lease_for=_LEASE)
+    return work.claim_next(tx, "inbox", lease_for=LEASE)
 
 
 def _process(env: Environment, claimed: Claimed) -> Flow[str]:
-    outcome = yield from commit(partial(_apply, env, claimed, None))
+    reads: dict[ReadOne, Read] = {}
+    outcome = yield from commit(partial(_apply, env, claimed, reads))
+    answer: Answer | None = None
     for _ in range(_READS_MAX):
         if isinstance(outcome, str):
             return outcome
-        psp = env.psps.for_binding(outcome.binding)
-        answer = yield from ask(outcome.binding, psp.prepare(outcome.request, None))
+        psp, needs = env.psps.for_binding(outcome.binding), outcome.needs
+        answer = yield from ask(outcome.binding, psp.prepare(needs.request, None))
         if not isinstance(answer, Succeeded):
             break
-        read = _Read(_subject(answer), outcome.version)
-        outcome = yield from commit(partial(_apply, env, claimed, read))
+        reads[needs.request] = Read(_subject(answer), needs.version)
+        outcome = yield from commit(partial(_apply, env, claimed, reads))
     if isinstance(outcome, str):
         return outcome
-    return (yield from commit(partial(_retry, claimed, "the PSP could not be read")))
+    reason = f"the PSP could not be read: {type(answer).__name__}"
+    return (yield from commit(partial(_retry, claimed, reason)))
 
 
 def _subject(answer: Succeeded) -> Subject:
     seen = answer.snapshot
-    return seen if isinstance(seen, PaymentSnapshot | RefundSnapshot) else None
+    known = PaymentSnapshot | ChargeSnapshot | RefundSnapshot | DisputeSnapshot
+    return seen if isinstance(seen, known) else None
 
 
 # -- phases ----------------------------------------------------------------------------
 
 
-def _apply(env: Environment, claimed: Claimed, read: _Read | None, tx: Tx) -> _Outcome:
+def _apply(
+    env: Environment, claimed: Claimed, reads: dict[ReadOne, Read], tx: Tx
+) -> _Outcome:
     """Apply one event, or say what has to be read first."""
     row = inbox.load(tx, claimed.id)
-    event = env.psps.for_binding(row.binding).read_event(row.body)
-    if event.subject is None:
-        return _end(tx, claimed, "ignored", f"{event.type} has no effect here")
-    payment = find_payment(tx, row.binding, event.subject)
-    if payment is None:
-        return _defer(tx, claimed, "foreign: no payment of ours")
-    request = needed_read(tx, payment, event)
-    if request is not None and (read is None or read.version != payment.version):
-        return _Needs(request, row.binding, payment.version)
-    seen = read.subject if read is not None and request is not None else None
-    if request is not None and seen is None:
-        raise LookupError("the PSP does not know the object of its own event")
-    why = apply_event(tx, payment, event, seen, cause=f"webhook {event.id}")
-    if why is not None:
-        return _defer(tx, claimed, why, payment.id)
-    return _end(tx, claimed, "applied", None, payment.id)
+    psp = env.psps.for_binding(row.binding)
+    event = psp.read_event(row.body)
+    whose = stranger(psp, event)
+    if whose is not None:
+        return _end(tx, claimed, "ignored", whose)
+    cause = f"webhook {event.id}"
+    outcome = apply_event(tx, row.binding, event, reads, cause=cause)
+    if isinstance(outcome, Needs):
+        return _Asks(row.binding, outcome)
+    if outcome.status == "deferred":
+        return _defer(tx, claimed, outcome.reason or "", outcome.payment_id)
+    return _end(tx, claimed, outcome.status, outcome.reason, outcome.payment_id)
+
+
+def stranger(psp: AnyPsp, event: PspEvent) -> str | None:
+    """
+    Return whose event it is, if it is about another account or mode than the adapter.
+
+    The receiver has found no adapter for it. Applied here it could meet one of our
+    payments by the metadata alone.
+    """
+    if event.account not in (None, psp.account):
+        return f"account {event.account} is not ours"
+    if event.livemode not in (None, psp.livemode):
+        mode = "live" if event.livemode else "test"
+        return f"an event of {mode} mode, for which there is no adapter"
+    return None
 
 
 def _end(

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from paykit.engine import Engine, Flow, Handlers
 from paykit.operations import EventView
 from paykit.workers.deliver import deliver_next
-from paykit.workers.inbox import process_next
+from paykit.workers.inbox_batch import process_batch
 from paykit.workers.refresh import refresh_next
 from paykit.workers.resume import resume_next
 
@@ -32,7 +32,8 @@ _AT_ONCE: Final = 100
 
 _log = logging.getLogger("paykit.workers")
 
-Duty: TypeAlias = Callable[[], Flow[str | None]]
+Duty: TypeAlias = Callable[[int], Flow[tuple[str, ...]]]
+"""Works on as many rows as it is given, or fewer; what became of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +56,27 @@ class _Service(Protocol):
 
 
 class _Blocking(_Service, Protocol):
-    def run(self, flow: Flow[str | None], /) -> str | None: ...
+    def run(self, flow: Flow[tuple[str, ...]], /) -> tuple[str, ...]: ...
 
 
 class _Asynchronous(_Service, Protocol):
-    async def run(self, flow: Flow[str | None], /) -> str | None: ...
+    async def run(self, flow: Flow[tuple[str, ...]], /) -> tuple[str, ...]: ...
 
 
 def duties(service: _Service) -> dict[str, Duty]:
     """Return every duty by name, in the order in which one feeds the next."""
     engine = service.engine
     return {
-        "resume": lambda: resume_next(engine),
-        "inbox": lambda: process_next(engine.env),
-        "refresh": lambda: refresh_next(engine.env),
-        "deliver": lambda: deliver_next(service.handlers),
+        "resume": lambda at_most: _one(resume_next(engine)),
+        "inbox": lambda at_most: process_batch(engine.env, at_most),
+        "refresh": lambda at_most: _one(refresh_next(engine.env)),
+        "deliver": lambda at_most: _one(deliver_next(service.handlers)),
     }
+
+
+def _one(flow: Flow[str | None]) -> Flow[tuple[str, ...]]:
+    end = yield from flow
+    return () if end is None else (end,)
 
 
 def _outage(error: SQLAlchemyError) -> None:
@@ -99,13 +105,13 @@ class Worker:
 
     def _work(self, duty: Duty, stop: threading.Event | None) -> Counter[str]:
         ends: Counter[str] = Counter()
-        for _ in range(_AT_ONCE):
+        while (left := _AT_ONCE - ends.total()) > 0:
             if stop is not None and stop.is_set():
                 break
-            end = self._service.run(duty())
-            if end is None:
+            found = self._service.run(duty(left))
+            if not found:
                 break
-            ends[end] += 1
+            ends.update(found)
         return ends
 
     def run(self, stop: threading.Event, *, idle_seconds: float = 1.0) -> None:
@@ -140,13 +146,13 @@ class AsyncWorker:
 
     async def _work(self, duty: Duty, stop: asyncio.Event | None) -> Counter[str]:
         ends: Counter[str] = Counter()
-        for _ in range(_AT_ONCE):
+        while (left := _AT_ONCE - ends.total()) > 0:
             if stop is not None and stop.is_set():
                 break
-            end = await self._service.run(duty())
-            if end is None:
+            found = await self._service.run(duty(left))
+            if not found:
                 break
-            ends[end] += 1
+            ends.update(found)
         return ends
 
     async def run(self, stop: asyncio.Event, *, idle_seconds: float = 1.0) -> None:

@@ -1,0 +1,169 @@
+"""
+Apply received webhooks together: many events, one transaction, few statements.
+
+It ends exactly as if they were applied one by one, in the same order. What needs more
+than its payload and the rows at hand (a read at the PSP, a dispute, a payment that is
+not here yet) leaves the batch together with all that follows for the same payment, and
+goes the single way. If a batch fails, nothing of it has happened, and the same events
+go the single way, where one that breaks our code is found and parked. There are no
+savepoints: they would eat most of what a batch gains.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from paykit.engine import Environment, Flow, commit
+from paykit.operations.apply_event import Verdict, apply_event
+from paykit.operations.links import find_payment, payment_keys, refund_of
+from paykit.psp import (
+    ChargeSnapshot,
+    PaymentSnapshot,
+    PspEvent,
+    RefundSnapshot,
+    UnbookedSnapshot,
+)
+from paykit.store import inbox, payments, refunds, work
+from paykit.store.inbox import InboxRow
+from paykit.store.tx import Tx
+from paykit.store.work import Claimed
+from paykit.workers.inbox import LEASE, process_claimed, process_next, stranger
+
+__all__ = ["process_batch"]
+
+_log = logging.getLogger("paykit.inbox")
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """One webhook that is due; `event` is None if it cannot be read."""
+
+    row: InboxRow
+    event: PspEvent | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether its payload and the rows of its payment may be enough."""
+        return (
+            self.event is not None
+            and self.event.current
+            and isinstance(self.event.subject, _SIMPLE | None)
+        )
+
+
+_SIMPLE = PaymentSnapshot | ChargeSnapshot | RefundSnapshot | UnbookedSnapshot
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What became of the events: ended here, or left for the single way."""
+
+    ends: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
+    """Payments of which an event has left: what follows must not overtake it."""
+    claimed: list[Claimed] = field(default_factory=list)
+
+
+def process_batch(env: Environment, at_most: int) -> Flow[tuple[str, ...]]:
+    """Apply the events that have been due longest; what became of each."""
+    try:
+        batch = yield from commit(partial(_apply_all, env, at_most))
+    except Exception as error:
+        _log.warning("a batch of webhooks failed: %s", type(error).__name__)
+        return (yield from _one_by_one(env, at_most))
+    ends = list(batch.ends)
+    for claimed in batch.claimed:
+        ends.append((yield from process_claimed(env, claimed)))
+    return tuple(ends)
+
+
+def _one_by_one(env: Environment, at_most: int) -> Flow[tuple[str, ...]]:
+    ends: list[str] = []
+    while len(ends) < at_most:
+        end = yield from process_next(env)
+        if end is None:
+            break
+        ends.append(end)
+    return tuple(ends)
+
+
+# -- the phase -------------------------------------------------------------------------
+
+
+def _apply_all(env: Environment, at_most: int, tx: Tx) -> _Batch:
+    """Apply what can be applied here, and hold the rest under a lease."""
+    batch = _Batch()
+    events = [_read(env, row) for row in inbox.due(tx, at_most)]
+    _lock(tx, events)
+    for each in events:
+        verdict = _apply(env, tx, each, batch.waiting)
+        if verdict is None or verdict.status == "deferred":
+            _leave(tx, each, batch)
+        else:
+            _end(tx, each.row.id, verdict, batch)
+    work.finish_all(tx, "inbox", batch.done)
+    if batch.left:
+        batch.claimed = work.hold_all(tx, "inbox", batch.left, LEASE)
+    return batch
+
+
+def _read(env: Environment, row: InboxRow) -> _Event:
+    try:
+        return _Event(row, env.psps.for_binding(row.binding).read_event(row.body))
+    except Exception:
+        # It leaves the batch; the single way tells what is wrong, and parks it.
+        return _Event(row, None)
+
+
+def _lock(tx: Tx, events: Sequence[_Event]) -> None:
+    """Lock the payments that the events are about, in the order of their ids."""
+    found = [(each.row.binding, each.event.subject) for each in events if each.event]
+    payments.lock_all(tx, [(of, *payment_keys(subject)) for of, subject in found])
+    refunds.look_up_all(
+        tx,
+        [
+            (of, subject.reference, refund_of(subject.metadata))
+            for of, subject in found
+            if isinstance(subject, RefundSnapshot)
+        ],
+    )
+
+
+def _apply(env: Environment, tx: Tx, each: _Event, waiting: set[str]) -> Verdict | None:
+    """Apply one event, in memory; None if it has to go the single way."""
+    if each.event is None or not each.fits:
+        return None
+    reason = stranger(env.psps.for_binding(each.row.binding), each.event)
+    if reason is not None:
+        return Verdict("ignored", reason)
+    payment = find_payment(tx, each.row.binding, each.event.subject)
+    if payment is not None and payment.id in waiting:
+        return None
+    cause = f"webhook {each.event.id}"
+    outcome = apply_event(tx, each.row.binding, each.event, {}, cause=cause)
+    return outcome if isinstance(outcome, Verdict) else None
+
+
+def _end(tx: Tx, inbox_id: str, verdict: Verdict, batch: _Batch) -> None:
+    inbox.finish(
+        tx,
+        inbox_id,
+        verdict.status,
+        reason=verdict.reason,
+        payment_id=verdict.payment_id,
+    )
+    batch.done.append(inbox_id)
+    batch.ends.append(verdict.status)
+
+
+def _leave(tx: Tx, each: _Event, batch: _Batch) -> None:
+    batch.left.append(each.row.id)
+    if each.event is not None:
+        payment = find_payment(tx, each.row.binding, each.event.subject)
+        if payment is not None:
+            batch.waiting.add(payment.id)
