@@ -16,7 +16,7 @@ from paykit.store import inbox
 from paykit.testing.simulated import ProviderError, SimulatedProvider, SimulatedPsp
 from paykit.testing.simulation.stage import Crash, Stage
 from paykit.workers.deliver import deliver_next
-from paykit.workers.inbox import process_next
+from paykit.workers.inbox_batch import process_batch
 from paykit.workers.refresh import refresh_next
 from paykit.workers.resume import resume_next
 
@@ -100,11 +100,11 @@ class Cast:
 
         self.stage.enter(name, self._work(rounds), ended)
 
-    def duties(self) -> list[Callable[[], Flow[str | None]]]:
+    def duties(self) -> list[Callable[[], Flow[object]]]:
         """Return what a worker does."""
         return [
             lambda: resume_next(self.engine),
-            lambda: process_next(self.engine.env),
+            lambda: process_batch(self.engine.env, self.stage.dice.randrange(1, 6)),
             lambda: refresh_next(self.engine.env),
             lambda: deliver_next(self.handlers),
         ]

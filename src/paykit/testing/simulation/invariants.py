@@ -34,6 +34,9 @@ _LATENCY: Final = timedelta(minutes=100)
 nights included; less than what passes between two rounds of the calm."""
 
 
+_OURS: Final = {"requires_capture": "authorized"}
+
+
 def violations(cast: Cast, connection: Connection) -> list[str]:
     """Return every invariant that is broken, in words."""
     return [
@@ -172,6 +175,21 @@ def history_without_gaps(cast: Cast, db: Connection) -> Iterator[str]:
             yield f"{row.id}: the history jumps"
 
 
+def history_is_what_happened(cast: Cast, db: Connection) -> Iterator[str]:
+    """The states in our history came in that order at the PSP: none was undone."""
+    for row in db.execute(select(payment.c.id, payment.c.psp_reference)):
+        moves = select(event.c.to_state).where(
+            event.c.aggregateid == row.id,
+            event.c.type.like("payment.%"),
+            event.c.to_state.is_not(None),
+        )
+        ours = list(db.scalars(moves.order_by(event.c.sequence)))[1:]
+        shown = cast.sim.statuses_of(str(row.psp_reference))
+        theirs = iter([_OURS.get(status, status) for status in shown])
+        if not all(state in theirs for state in ours):
+            yield f"{row.id} went {ours}, at the PSP {shown}"
+
+
 def one_key_per_attempt(cast: Cast, db: Connection) -> Iterator[str]:
     """Each call of an operation used one key, with one set of parameters."""
     keys = defaultdict(set)
@@ -252,6 +270,7 @@ _CHECKS: Final[tuple[Callable[[Cast, Connection], Iterator[str]], ...]] = (
     ledger_equals_the_balance,
     nothing_left_to_do,
     history_without_gaps,
+    history_is_what_happened,
     reservations_add_up,
     nobody_charged_late,
     one_key_per_attempt,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from paykit.money import Money
@@ -15,6 +16,7 @@ from paykit.operations import (
     PaymentView,
 )
 from paykit.testing.simulation.cast import Cast
+from paykit.testing.simulation.stage import CALM
 
 __all__ = ["SCENARIOS"]
 
@@ -138,6 +140,36 @@ def flapping(cast: Cast) -> None:
     _create(cast, again(1))
 
 
+def overtaken(cast: Cast) -> None:
+    """Nothing breaks, but workers are slow: what one has read is old when it is used.
+
+    The payer fails the challenge once and webhooks come at once, so that nothing that
+    comes later puts an old state right again.
+    """
+    cast.stage.weather = replace(CALM, preempted=0.3)
+
+    def payer() -> None:
+        for intent in cast.sim.intents_with("paykit_merchant", "default"):
+            cast.sim.complete_authentication(intent.id, False)
+
+    def leave(payment: PaymentView) -> None:
+        cast.bystander("payer", payer, rounds=4)
+
+    for number in range(3, 6):
+        cast.worker(f"worker {number}", rounds=20)
+    fields: dict[str, object] = {"money": _TEN}
+    method = "pm_card_threeDSecure2Required"
+
+    def confirm(payment: PaymentView) -> None:
+        challenge: dict[str, object] = {
+            "payment_id": payment.id,
+            "payment_method": method,
+        }
+        cast.caller("carol", CONFIRM_PAYMENT, "confirm", challenge, leave)
+
+    cast.caller("alice", CREATE_PAYMENT, "create", fields, confirm)
+
+
 def abandoned(cast: Cast) -> None:
     """A payer whose shop dies before it can ask; nobody may be charged hours later."""
 
@@ -172,6 +204,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Cast], None]]] = {
         declined,
         challenged,
         flapping,
+        overtaken,
         abandoned,
         slow_refunds,
     )

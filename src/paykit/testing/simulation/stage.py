@@ -24,7 +24,7 @@ from paykit.engine import (
 from paykit.errors import PaykitError
 from paykit.psp import Answer, NotExecuted, NotSent, Unknown
 
-__all__ = ["Actor", "Crash", "SimulatedWorld", "Stage", "Weather"]
+__all__ = ["CALM", "Actor", "Crash", "SimulatedWorld", "Stage", "Weather"]
 
 
 class Crash(Exception):
@@ -61,6 +61,8 @@ class Weather:
     crash_after: float = 0.03
     stall: float = 0.04
     """The actor is suspended for minutes, while others go on (a paused machine)."""
+    preempted: float = 0.04
+    """The actor is suspended while others go on, and hardly any time passes."""
     night: float = 0.004
     """Half an hour passes for everybody."""
     commit_reply_lost: float = 0.03
@@ -142,6 +144,9 @@ class Stage:
     def _stalls(self, actor: Actor) -> bool:
         if self._chance(self.weather.night):
             self.pass_time(timedelta(minutes=30))
+        if self._chance(self.weather.preempted):
+            actor.suspended = self.dice.randrange(2, 60)
+            return True
         if not self._chance(self.weather.stall):
             return False
         self.pass_time(timedelta(seconds=self.dice.randrange(60, 300)))
