@@ -85,6 +85,21 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def failures(session: nox.Session) -> None:
+    """The bugs of the promises page: each fails the tests of its row. Half an hour."""
+    install(session, "test")
+    session.run("python", "-m", "tests.failures.mutants", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def benchmarks(session: nox.Session) -> None:
+    """Every hot path beside the raw driver: ``nox -s benchmarks -- --postgres URL``."""
+    install(session, "test", "bench")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+    session.run("python", "benchmarks/stripe_server.py")
+
+
+@nox.session(python=NEWEST)
 def sweep(session: nox.Session) -> None:
     """Real processes on real PostgreSQL, killed at every boundary. A few minutes."""
     install(session, "test")

@@ -28,6 +28,7 @@ from sqlalchemy.schema import ForeignKeyConstraint
 from paykit import errors
 from paykit.store import schema
 from paykit.store.schema import metadata
+from tests.docs.local_stripe import local_stripe_page
 from tests.docs.pages import ROOT
 
 __all__ = ["WRITTEN", "errors_page", "schema_page"]
@@ -179,6 +180,7 @@ def _plain(text: str) -> str:
 
 WRITTEN: Final = {
     ROOT / "docs" / "reference" / "errors.md": errors_page,
+    ROOT / "docs" / "reference" / "local-stripe.md": local_stripe_page,
     ROOT / "docs" / "reference" / "schema.md": schema_page,
 }
 

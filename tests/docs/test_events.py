@@ -23,7 +23,7 @@ from tests.docs.pages import ROOT
 
 PAGE: Final = ROOT / "docs" / "reference" / "events.md"
 ROW: Final = re.compile(
-    r"^\| `((?:payment|refund)\.\w+)` .*\| ([^|]*) \|$", re.MULTILINE
+    r"^\| `((?:payment|refund|dispute)\.\w+)` .*\| ([^|]*) \|$", re.MULTILINE
 )
 REPEATED: Final = frozenset(
     ["id", "type", "payment_id", "merchant", "sequence", "from_state", "to_state"]
@@ -87,6 +87,13 @@ class _Story:
         self.confirm(slow, "pm_card_pendingRefund")
         self.refund(slow)
         self.sim.settle_refunds()
+        suspected = self.open()
+        self.confirm(suspected, "pm_card_visa")
+        reference = str(suspected.psp_reference)
+        self.sim.controls.close_review(self.sim.controls.open_review(reference))
+        self.sim.controls.warn_of_fraud(reference)
+        dispute = self.sim.controls.open_dispute(reference)
+        self.sim.controls.resolve_dispute(dispute, "won")
         receiver = WebhookReceiver(self.service)
         for body, headers in self.sim.pending_webhooks():
             receiver.receive(body, headers)

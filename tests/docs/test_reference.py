@@ -16,7 +16,9 @@ from tests.docs.pages import ROOT
 from tests.docs.reference import WRITTEN
 
 EVENTS = ROOT / "docs" / "reference" / "events.md"
-ROW = re.compile(r"^\| `((?:payment|refund)\.\w+)` .*\| ([^|]*) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| `((?:payment|refund|dispute)\.\w+)` .*\| ([^|]*) \|$", re.MULTILINE
+)
 
 
 @pytest.mark.parametrize(("path", "page"), WRITTEN.items())

@@ -71,12 +71,9 @@ MUTANTS: tuple[Mutant, ...] = (
             "            pass\n        return self._advance(",
         ),
         (
-            "engine/stand.py",
-            '    work.finish(tx, "operation", ctx.operation_id, lease)\n',
-            "    try:\n"
-            '        work.finish(tx, "operation", ctx.operation_id, lease)\n'
-            "    except LeaseLost:\n"
-            "        pass\n",
+            "store/work.py",
+            "many(FINISH, stale=_lost)",
+            "many(FINISH)",
         ),
         (
             "engine/stand.py",
@@ -150,7 +147,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "stale_read_applied",
         "an old read overwrites a newer state",
         (
-            "workers/inbox.py",
+            "operations/apply_event.py",
             "(read is None or read.version != payment.version)",
             "read is None",
         ),
@@ -207,17 +204,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "refunds in parallel exceed what was captured",
         (
             "store/payments.py",
-            "        .where(committed + amount.minor <= payment.c.captured)\n",
-            "",
+            "        <= payment.c.captured\n",
+            "        >= 0\n",
         ),
     ),
     _mutant(
         "claim_never_released",
         "the payment is blocked for ever",
         (
-            "store/payments.py",
-            "    tx.connection.execute(\n        delete(claim).where(",
-            "    _ = (\n        delete(claim).where(",
+            "store/claims.py",
+            "    tx.later(_RELEASE, {",
+            "    dict({",
         ),
     ),
     _mutant(

@@ -1,0 +1,454 @@
+"""
+One deliberate bug for each promise: the naive outcome, as a patch on the source.
+
+``python -m tests.failures.mutants [NUMBER ...]`` plants each in a copy of the source,
+runs the tests of its number on SQLite and ends with an error if they still pass. The
+number of a mutant is that of the failure in `tests.failures.promises`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from tests.failures.planting import run
+from tests.mutants.table import MUTANTS as KNOWN
+from tests.mutants.table import Mutant, Patch
+
+__all__ = ["MUTANTS", "number_of"]
+
+
+def _mutant(name: str, harm: str, *patches: tuple[str, str, str]) -> Mutant:
+    return Mutant(name, harm, tuple(Patch(*patch) for patch in patches))
+
+
+def _known(number: int, name: str) -> Mutant:
+    """Return a bug that the simulation is made to find as well, under our number."""
+    (known,) = [mutant for mutant in KNOWN if mutant.name == name]
+    return Mutant(f"{number:02}_{name}", known.harm, known.patches)
+
+
+def number_of(mutant: Mutant) -> int:
+    """Return the number of the failure that `mutant` is the naive answer to."""
+    return int(mutant.name[:2])
+
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    _known(1, "psp_key_per_send"),
+    _known(2, "timeout_read_as_decline"),
+    _mutant(
+        "03_refused_connection_is_unknown",
+        "the payer waits for hours for a payment that was never asked for",
+        ("stripe/transport.py", "    httpx.ConnectError,\n", ""),
+    ),
+    _mutant(
+        "04_server_error_read_as_refusal",
+        "the order is paid a second time, under a new key",
+        (
+            "stripe/errors.py",
+            "        return _misconfigured(said)\n    return _unknown(said)\n",
+            "        return _misconfigured(said)\n"
+            "    return _rejected(said, said.code)\n",
+        ),
+    ),
+    _mutant(
+        "05_unreadable_answer_read_as_refusal",
+        "a charge that was made is given up",
+        (
+            "stripe/errors.py",
+            "        return _misconfigured(said)\n    return _unknown(said)\n",
+            "        return _misconfigured(said)\n"
+            "    if said.status in (200, 502):\n"
+            "        return _rejected(said, said.code)\n"
+            "    return _unknown(said)\n",
+        ),
+    ),
+    _mutant(
+        "06_written_after_the_window",
+        "the PSP has forgotten the key and charges again",
+        ("engine/engine.py", "if self.env.world.now() >= at.write_until:", "if False:"),
+    ),
+    _mutant(
+        "07_key_in_use_is_not_refused",
+        "every server that gets the request sends it",
+        (
+            "engine/stand.py",
+            "    elif work.hold("
+            'tx, "operation", row.id, lease, env.policy.lease) is None:\n',
+            "    elif False:\n",
+        ),
+    ),
+    _mutant(
+        "08_parameters_not_compared",
+        "a new order is answered with the payment of an old one",
+        ("engine/engine.py", "if found.fingerprint != fingerprint(command):", "if 0:"),
+    ),
+    _mutant(
+        "09_parameters_built_again",
+        "after a deploy the PSP refuses the key, and the outcome is never known",
+        (
+            "engine/stand.py",
+            "        answer, maybe_executed = _heard_before(tx, attempt)\n",
+            "        answer, maybe_executed = _heard_before(tx, attempt)\n"
+            "        import dataclasses\n"
+            "        call = env.psps.for_binding(ctx.binding).prepare(\n"
+            "            op.leg(point).ask(state), attempt.psp_key\n"
+            "        )\n"
+            "        attempt = dataclasses.replace("
+            "attempt, parameters=call.parameters)\n",
+        ),
+    ),
+    _known(10, "no_fencing"),
+    _mutant(
+        "11_keys_reaped_after_a_day",
+        "a client that repeats an old request pays again",
+        (
+            "store/operations.py",
+            "    connection = tx.on(operation)\n",
+            "    connection = tx.on(operation)\n"
+            "    from datetime import timedelta\n"
+            "    from sqlalchemy import delete\n"
+            "    old = operation.c.finished_at < tx.now - timedelta(hours=24)\n"
+            "    gone = select(operation.c.id).where(old)\n"
+            "    connection.execute("
+            "delete(attempt).where(attempt.c.operation_id.in_(gone)))\n"
+            "    connection.execute(delete(operation).where(old))\n",
+        ),
+    ),
+    _mutant(
+        "12_unknown_payment_is_ignored",
+        "an event that was faster than our commit is lost",
+        (
+            "operations/apply_event.py",
+            "    if payment is None:\n"
+            '        return Verdict("deferred", FOREIGN)\n'
+            "    request",
+            "    if payment is None:\n"
+            '        return Verdict("ignored", FOREIGN)\n'
+            "    request",
+        ),
+    ),
+    _mutant(
+        "12_metadata_not_looked_at",
+        "the event of a payment whose answer is on its way waits, or is lost",
+        (
+            "operations/links.py",
+            "        ours = payment_of(subject.metadata)\n",
+            "        ours = None\n",
+        ),
+    ),
+    _mutant(
+        "13_refund_taken_without_its_charge",
+        "more is refunded than was captured",
+        (
+            "operations/apply_event.py",
+            "        return ReadPayment(payment=reference) if reference else None\n"
+            "    cyclic",
+            "        return None\n    cyclic",
+        ),
+    ),
+    _mutant(
+        "14_repetition_is_queued_again",
+        "every delivery of an event is worked on, not every event",
+        (
+            "store/inbox.py",
+            "    return tx.on(inbox).execute(insert, row).first() is not None\n",
+            "    new = tx.on(inbox).execute(insert, row).first() is not None\n"
+            "    from datetime import timedelta\n"
+            "    from paykit.store import work as queue\n"
+            '    queue.ensure(tx, "inbox", str(row["id"]), delay=timedelta(0))\n'
+            "    return new\n",
+        ),
+    ),
+    _known(15, "gross_posted_twice"),
+    _mutant(
+        "16_failed_event_counts_as_done",
+        "the one event that told of the money is skipped for ever",
+        (
+            "workers/inbox.py",
+            '    work.postpone(tx, "inbox", claimed.id, claimed.lease, delay=delay)\n'
+            '    return "retried"\n',
+            '    return _end(tx, claimed, "applied", reason)\n',
+        ),
+    ),
+    _known(17, "payload_of_cyclic_status_applied"),
+    _mutant(
+        "18_success_can_be_left_again",
+        "a paid order is canceled",
+        (
+            "lifecycle/payment.py",
+            "for source in (_S.CREATING, *UNSETTLED)\n",
+            "for source in (_S.CREATING, *UNSETTLED, _S.SUCCEEDED)\n",
+        ),
+        (
+            "operations/observe.py",
+            "(seen.status not in _PROVEN and not fresh)",
+            "False",
+        ),
+    ),
+    _mutant(
+        "19_poison_is_tried_for_ever",
+        "a broken event keeps the worker busy, and nobody is told of it",
+        ("workers/inbox.py", "if claimed.attempts > len(RETRIES):", "if False:"),
+        (
+            "workers/inbox.py",
+            "delay = RETRIES[claimed.attempts - 1]",
+            "delay = RETRIES[0]",
+        ),
+    ),
+    _mutant(
+        "21_only_the_first_secret",
+        "every webhook is refused while a secret is rotated",
+        (
+            "stripe/webhook.py",
+            "[secret for secret in secrets if secret.strip()]\n",
+            "[secret for secret in secrets if secret.strip()][:1]\n",
+        ),
+    ),
+    _mutant(
+        "21_signatures_compared_as_text",
+        "one character from outside makes the endpoint crash",
+        (
+            "stripe/webhook.py",
+            'hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "replace"))',
+            "hmac.compare_digest(ours, theirs)",
+        ),
+    ),
+    _mutant(
+        "22_any_future_is_good",
+        "a webhook that was recorded can be replayed for ever",
+        (
+            "stripe/webhook.py",
+            "if abs(distance) > TOLERANCE_SECONDS:",
+            "if distance > TOLERANCE_SECONDS:",
+        ),
+    ),
+    _mutant(
+        "22_leases_by_the_hosts_clock",
+        "a host whose clock is ahead does the work of others",
+        (
+            "store/clock.py",
+            'bindparam("now_ms", type_=BigInteger) if simulated else _Now()',
+            'bindparam("now_ms", type_=BigInteger)',
+        ),
+        (
+            "store/clock.py",
+            '{"now_ms": milliseconds(world.now())} if world.simulated else {}',
+            '{"now_ms": milliseconds(world.now())}',
+        ),
+    ),
+    _mutant(
+        "23_refunds_not_reserved",
+        "refunds in parallel exceed what was captured",
+        (
+            "store/payments.py",
+            "    .where(\n"
+            "        payment.c.refund_reserved\n"
+            "        + payment.c.refunded_external\n"
+            '        + bindparam("more", type_=BigInteger)\n'
+            "        <= payment.c.captured\n"
+            "    )\n",
+            "",
+        ),
+    ),
+    _mutant(
+        "24_ceiling_is_what_was_asked_for",
+        "more is refunded than was taken",
+        (
+            "store/payments.py",
+            "        <= payment.c.captured\n",
+            "        <= payment.c.amount\n",
+        ),
+    ),
+    _known(25, "refund_failure_not_booked"),
+    _known(25, "failed_refund_keeps_its_reservation"),
+    _mutant(
+        "26_dispute_cut_to_what_was_captured",
+        "nobody sees that the bank has taken more than was paid",
+        (
+            "operations/observe_dispute.py",
+            "        for name, value in _shown(seen).items()\n",
+            "        for name, value in {\n"
+            '            **_shown(seen), "amount": min(seen.amount, 700)\n'
+            "        }.items()\n",
+        ),
+    ),
+    _mutant(
+        "27_disputed_charge_is_refunded",
+        "the payer has the money twice",
+        (
+            "operations/refund_payment.py",
+            "    refuse_if_disputed(tx, row)\n",
+            "",
+        ),
+    ),
+    _mutant(
+        "27_inquiry_keeps_the_money",
+        "a question that a refund would have answered becomes a dispute",
+        (
+            "operations/observe_dispute.py",
+            "        if not dispute.charge_refundable:\n",
+            "        if True:\n",
+        ),
+    ),
+    _mutant(
+        "28_closed_dispute_stays_closed",
+        "a dispute that was won late is never booked",
+        (
+            "lifecycle/dispute.py",
+            "        if source is not target\n",
+            "        if source is not target and source not in DISPUTE_CLOSED\n",
+        ),
+    ),
+    _mutant(
+        "29_expiry_is_no_evidence",
+        "a capture that can never succeed is waited for",
+        (
+            "operations/capture_payment.py",
+            "    if evidence.status in _RELEASED:\n",
+            "    if False:\n",
+        ),
+    ),
+    _known(30, "capture_not_claimed"),
+    _mutant(
+        "31_silence_is_final",
+        "the rest of the authorization is released, and the next part cannot be taken",
+        (
+            "operations/capture_payment.py",
+            "if command.final is None and money.minor < row.capturable:",
+            "if False:",
+        ),
+    ),
+    _mutant(
+        "32_own_commit_not_recognized",
+        "a phase whose COMMIT was done is done again",
+        ("engine/engine.py", "if row.phase_id == phase_id:", "if False:"),
+    ),
+    _mutant(
+        "33_operation_named_by_chance",
+        "after a failover the same request gets another key, and charges again",
+        (
+            "engine/keys.py",
+            'return f"op_{_hash(installation, merchant, operation, key)}"',
+            "return f\"op_{__import__('os').urandom(20).hex()}\"",
+        ),
+    ),
+    _mutant(
+        "34_delivered_by_a_cursor_over_ids",
+        "events that are committed late are never delivered",
+        (
+            "workers/deliver.py",
+            '    return work.claim_next(tx, "delivery", lease_for=_LEASE)\n',
+            '    claimed = work.claim_next(tx, "delivery", lease_for=_LEASE)\n'
+            "    if claimed is not None:\n"
+            "        if claimed.id < _seen[-1]:\n"
+            '            work.finish(tx, "delivery", claimed.id, claimed.lease)\n'
+            "            return None\n"
+            "        _seen.append(claimed.id)\n"
+            "    return claimed\n"
+            "\n"
+            "\n"
+            '_seen = [""]\n',
+        ),
+    ),
+    _mutant(
+        "35_currencies_may_be_mixed",
+        "money is made from nothing",
+        (
+            "store/schema/ledger_triggers.py",
+            '    "an account is not of its merchant and currency": _same_accounts,\n',
+            "",
+        ),
+    ),
+    _mutant(
+        "35_ledger_can_be_changed",
+        "the past can be rewritten by hand",
+        ("store/schema/ledger.py", "append_only(ledger_transfer)\n", ""),
+    ),
+    _mutant(
+        "36_exponents_of_iso_4217",
+        "payers in Iceland and Uganda are charged a hundredth",
+        ("money.py", '    (2, 100): "isk ugx",\n', '    (0, 100): "isk ugx",\n'),
+    ),
+    _mutant(
+        "37_rate_limit_read_as_refusal",
+        "payments fail because there are many of them",
+        (
+            "engine/outcome.py",
+            "    match answer:\n        case InFlight(",
+            "    if isinstance(answer, NotExecuted):\n"
+            "        return Rejected(code='rate_limit', message='too many')\n"
+            "    match answer:\n        case InFlight(",
+        ),
+    ),
+    _known(38, "not_sent_after_unknown_is_definite"),
+    _mutant(
+        "39_cancellation_reaches_the_answer",
+        "the payer has paid, and what the PSP answered is lost",
+        (
+            "engine/async_driver.py",
+            "return await asyncio.shield(task)",
+            "return await task",
+        ),
+    ),
+    _mutant(
+        "40_adapter_can_be_pickled",
+        "the secret key lies in a job queue",
+        (
+            "stripe/adapter.py",
+            "    def __reduce__(self) -> NoReturn:\n        raise TypeError(\n",
+            "    def __reduce__(self):\n"
+            "        return str, (str(vars(self)),)\n"
+            "        raise TypeError(\n",
+        ),
+    ),
+    _mutant(
+        "40_secret_stored_with_the_answer",
+        "whoever reads the database can confirm payments",
+        (
+            "psp/codec.py",
+            "        _without_secret(answer), mode=",
+            "        answer, mode=",
+        ),
+    ),
+    _mutant(
+        "41_account_not_compared",
+        "the events of one tenant move the money of another",
+        (
+            "workers/inbox.py",
+            "if event.account not in (None, psp.account):",
+            "if False:",
+        ),
+    ),
+    _mutant(
+        "42_old_payload_believed",
+        "a field that has changed its meaning is taken at its word",
+        (
+            "operations/apply_event.py",
+            "event.subject if event.current else named(event.subject)",
+            "event.subject",
+        ),
+        (
+            "workers/inbox_batch.py",
+            "            and self.event.current\n",
+            "",
+        ),
+        (
+            "stripe/webhook.py",
+            "    if not current and str(",
+            "    if False and str(",
+        ),
+    ),
+    _mutant(
+        "46_returned_debit_not_booked",
+        "the books say paid, the bank has the money",
+        (
+            "operations/observe.py",
+            "    if charge is None or not charge.returned:\n",
+            "    if True:\n",
+        ),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(run(MUTANTS, {number_of(one) for one in MUTANTS}))
