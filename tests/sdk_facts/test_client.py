@@ -29,6 +29,7 @@ from tests.sdk_facts.clients import (
     official_http,
 )
 from tests.sdk_facts.stub import Said, Stub
+from tests.sdk_versions import of_sdk_16
 from tests.testing.stripe_sdk import served
 
 # --- versions -------------------------------------------------------------------------
@@ -206,6 +207,7 @@ def test_paykits_adapters_are_not_pickled(
         pickle.dumps(kind(KEY))
 
 
+@of_sdk_16
 @pytest.mark.parametrize(
     "error",
     [
@@ -258,6 +260,7 @@ def test_at_debug_the_sdk_logs_no_body_that_came_to_paykit(
 # --- types ----------------------------------------------------------------------------
 
 
+@of_sdk_16
 def test_a_status_is_an_open_set_of_words() -> None:
     words = stripe.Dispute.__annotations__["status"]
     assert str in get_args(words)

@@ -30,6 +30,7 @@ from tests.sdk_facts.clients import (
     official_http,
 )
 from tests.sdk_facts.stub import Said, Stub
+from tests.sdk_versions import of_sdk_16
 
 PATH = "/v1/payment_intents/pi_test/confirm"
 
@@ -262,6 +263,7 @@ def test_a_notice_raises_after_the_money_has_moved(
     assert len(noticed.heard) == 1
 
 
+@of_sdk_16
 def test_a_notice_can_be_silenced(
     noticed: Stub, colour: Colour, monkeypatch: pytest.MonkeyPatch
 ) -> None:

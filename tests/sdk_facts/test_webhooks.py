@@ -23,6 +23,7 @@ from paykit.stripe import StripePsp
 from paykit.testing.factories import event, payment_intent, thin_event
 from paykit.testing.webhooks import SECRET, signed_webhook
 from tests.sdk_facts.clients import KEY
+from tests.sdk_versions import of_sdk_16
 
 PAID: Final = event("payment_intent.succeeded", payment_intent())
 THIN: Final = thin_event("v1.charge.captured", "ch_1", related_type="charge")
@@ -102,6 +103,7 @@ ROWS: Final = {
 }
 
 
+@of_sdk_16
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_construct_event(row: Row) -> None:
     header = row.header(row.body, int(time.time()))

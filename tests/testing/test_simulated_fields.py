@@ -18,6 +18,7 @@ import stripe
 from stripe import StripeObject
 
 from paykit.testing.simulated import SimulatedProvider
+from tests.sdk_versions import of_our_api_version
 from tests.testing.simulated import NEVER_REDIRECT, charge_of, held, opened, paid, rows
 from tests.testing.worlds import StillWorld
 
@@ -184,6 +185,7 @@ def sim() -> SimulatedProvider:
     return SimulatedProvider(StillWorld())
 
 
+@of_our_api_version
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_declared_field_is_sent(sim: SimulatedProvider, name: str) -> None:
     declared, make = SAMPLES[name]
@@ -210,6 +212,7 @@ def test_a_field_that_is_not_sent_is_found(sim: SimulatedProvider) -> None:
     ]
 
 
+@of_our_api_version
 def test_what_is_left_out_for_a_reason_is_declared() -> None:
     tops = [declared for declared, _ in SAMPLES.values()]
     walked = {kind.__qualname__: kind for top in tops for kind in _all(top)}

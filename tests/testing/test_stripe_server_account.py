@@ -13,6 +13,7 @@ import stripe
 
 from paykit.testing.simulated import SimulatedProvider
 from paykit.testing.stripe_server import StripeServer
+from tests.sdk_versions import of_our_api_version
 from tests.testing.simulated import charge_of, paid
 from tests.testing.stripe_sdk import TEST_KEY, Sdk, sdk_for, served
 from tests.testing.webhook_endpoint import listening
@@ -280,6 +281,7 @@ NOT_SENT: Final = {
 """Declared fields that are not sent, each with its reason."""
 
 
+@of_our_api_version
 @pytest.mark.parametrize("kind", OBJECTS, ids=lambda kind: kind.__name__)
 def test_every_declared_field_is_sent(
     sim: SimulatedProvider, kind: type[stripe.StripeObject]
@@ -291,6 +293,7 @@ def test_every_declared_field_is_sent(
     assert set(body) <= declared
 
 
+@of_our_api_version
 def test_every_kind_of_evidence_is_sent(sim: SimulatedProvider) -> None:
     evidence = _dispute(sim)["evidence"]
     assert isinstance(evidence, dict)
