@@ -133,8 +133,11 @@ def _process(env: Environment, claimed: Claimed) -> Flow[str]:
 
 def _subject(answer: Succeeded) -> Subject:
     seen = answer.snapshot
-    known = PaymentSnapshot | ChargeSnapshot | RefundSnapshot | DisputeSnapshot
-    return seen if isinstance(seen, known) else None
+    if isinstance(
+        seen, PaymentSnapshot | ChargeSnapshot | RefundSnapshot | DisputeSnapshot
+    ):
+        return seen
+    return None
 
 
 # -- phases ----------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Handler(StreamRequestHandler):
     """Serves one connection, which may carry many requests."""
 
     disable_nagle_algorithm = True  # TCP_NODELAY: answers are small and wanted at once
-    server: Listener
+    server: Listener  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @override
     def handle(self) -> None:
