@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from databases import POOL, Database
-from measuring import COMMIT, Cost, Log, Result, median, recorded, replayed, timed
+from measuring import COMMIT, Cost, Log, Result, compared, recorded, replayed, timed
 from shops import AsyncStub, Stub, open_shop
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -199,19 +199,5 @@ def measure(kind: str, opened: Any, crowd: Crowd, wanted: int, rounds: int) -> R
             ours.append(paykit_way(database, crowd, items))
         with opened() as database:
             raw.append(raw_way(database, crowd, logs))
-    us, them = median(ours), median(raw)
     sent = [entry for log in logs for half in log for entry in half]
-    commits = sent.count(COMMIT)
-    return Result(
-        path=crowd.name,
-        database=kind,
-        items=items,
-        ratio=them.wall / us.wall,
-        per_second=items / us.wall,
-        raw_per_second=items / them.wall,
-        cpu_ms=us.cpu / items * 1000,
-        raw_cpu_ms=them.cpu / items * 1000,
-        server_cpu_ms=us.server_cpu / items * 1000,
-        statements=(len(sent) - commits) / items,
-        commits=commits / items,
-    )
+    return compared(crowd.name, kind, items, (ours, raw), sent)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from databases import Database
-from measuring import Cost, Result, median
+from measuring import Cost, Result, compared
 
 from paykit.testing.simulated import SimulatedProvider
 
@@ -94,17 +94,4 @@ def measure(kind: str, opened: Any, items: int, rounds: int) -> Result:
     for _ in range(rounds):
         ours.append(_run(opened, "paykit", webhooks))
         raw.append(_run(opened, "raw", webhooks))
-    us, them = median(ours), median(raw)
-    return Result(
-        path="http-receipt",
-        database=kind,
-        items=items,
-        ratio=them.wall / us.wall,
-        per_second=items / us.wall,
-        raw_per_second=items / them.wall,
-        cpu_ms=us.cpu / items * 1000,
-        raw_cpu_ms=them.cpu / items * 1000,
-        server_cpu_ms=us.server_cpu / items * 1000,
-        statements=1.0,
-        commits=1.0,
-    )
+    return compared("http-receipt", kind, items, (ours, raw), None)

@@ -20,6 +20,7 @@ __all__ = [
     "Cost",
     "Log",
     "Result",
+    "compared",
     "fsync_ms",
     "measure",
     "median",
@@ -59,8 +60,9 @@ class Result:
     raw_cpu_ms: float
     server_cpu_ms: float
     """CPU of the database's processes per item, if it has any here."""
-    statements: float
-    commits: float
+    statements: float | None
+    """Per item, as they were counted; None where they are sent by another process."""
+    commits: float | None
 
 
 @contextmanager
@@ -119,6 +121,31 @@ def median(costs: Sequence[Cost]) -> Cost:
             statistics.median(getattr(cost, part) for cost in costs)
             for part in ("wall", "cpu", "server_cpu")
         )
+    )
+
+
+def compared(
+    name: str,
+    kind: str,
+    items: int,
+    costs: tuple[Sequence[Cost], Sequence[Cost]],
+    sent: Log | None,
+) -> Result:
+    """Return the median of our `costs` beside the raw ones; `sent` is what we sent."""
+    us, them = median(costs[0]), median(costs[1])
+    commits = None if sent is None else sent.count(COMMIT)
+    return Result(
+        path=name,
+        database=kind,
+        items=items,
+        ratio=them.wall / us.wall,
+        per_second=items / us.wall,
+        raw_per_second=items / them.wall,
+        cpu_ms=us.cpu / items * 1000,
+        raw_cpu_ms=them.cpu / items * 1000,
+        server_cpu_ms=us.server_cpu / items * 1000,
+        statements=None if sent is None else (len(sent) - (commits or 0)) / items,
+        commits=None if commits is None else commits / items,
     )
 
 
@@ -182,18 +209,4 @@ def measure(
     for _ in range(rounds):
         ours.append(_ours(opened, path, items))
         raw.append(_raw(opened, before, log))
-    us, them = median(ours), median(raw)
-    commits = own.count(COMMIT)
-    return Result(
-        path=path.name,
-        database=kind,
-        items=items,
-        ratio=them.wall / us.wall,
-        per_second=items / us.wall,
-        raw_per_second=items / them.wall,
-        cpu_ms=us.cpu / items * 1000,
-        raw_cpu_ms=them.cpu / items * 1000,
-        server_cpu_ms=us.server_cpu / items * 1000,
-        statements=(len(own) - commits) / items,
-        commits=commits / items,
-    )
+    return compared(path.name, kind, items, (ours, raw), own)

@@ -15,6 +15,10 @@ def _down(value: float) -> str:
     return f"{int(value * 100) / 100:.2f}"
 
 
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
 def table(results: Sequence[Result], about: Mapping[str, object]) -> str:
     """Return one line for each result, and what they were measured on."""
     head = (
@@ -24,7 +28,7 @@ def table(results: Sequence[Result], about: Mapping[str, object]) -> str:
     lines = [
         f"{r.path:24} {r.database:11} {_down(r.ratio):>6} {r.per_second:7.0f} "
         f"{r.raw_per_second:7.0f} {r.cpu_ms:7.2f} {r.raw_cpu_ms:6.2f} "
-        f"{r.server_cpu_ms:7.2f} {r.statements:6.2f} {r.commits:8.2f}"
+        f"{r.server_cpu_ms:7.2f} {_count(r.statements):>6} {_count(r.commits):>8}"
         for r in results
     ]
     return "\n".join([head, *lines, *(f"{name}: {about[name]}" for name in about)])
