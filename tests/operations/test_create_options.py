@@ -106,6 +106,16 @@ def test_what_the_provider_cannot_do_is_refused_before_anything_is_written(
         service.update_payment(payment.id, amount=Money(1, "eur"), idempotency_key="u")
 
 
+def test_a_stored_result_stays_when_the_provider_offers_less(quick: Shop) -> None:
+    asked: dict[str, Any] = {"amount": Money(1000, "eur"), "capture": "manual"}
+    before = quick.create_payment(**asked, idempotency_key="k")
+    service = PaymentService(
+        quick.database.engine(), psp=_Plain(quick.sim), world=quick.world
+    )
+    again = service.create_payment(**asked, idempotency_key="k")
+    assert (again.id, again.capture) == (before.id, "manual")
+
+
 # -- who confirms ----------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from paykit.errors import (
     IdempotencyKeyReused,
     InProgress,
     LeaseLost,
+    NotAvailable,
     OutcomeUnknown,
     PaykitError,
     PspMisconfigured,
@@ -33,6 +34,7 @@ from paykit.errors import (
 )
 from paykit.psp import (
     Answer,
+    AnyPsp,
     Conflict,
     InFlight,
     Misconfigured,
@@ -113,6 +115,7 @@ class Engine:
         )
         row = stand.new_operation(tx, op, ctx, command, key, lease)
         if operations.open_operation(tx, row):
+            _refuse_what_is_lacking(op, command, psp)
             work.put(tx, "operation", id_, delay=self.env.policy.lease, lease=lease)
             step = op.start(tx, ctx, command)
             return stand.advance(tx, self.env, op, ctx, step, lease, lease)
@@ -307,6 +310,13 @@ class Engine:
         if judged is None:
             return otherwise
         return replace(judged, request_id=evidence.request_id)
+
+
+def _refuse_what_is_lacking(op: Operation[C, Any], command: C, psp: AnyPsp) -> None:
+    """Raise `NotAvailable` before anything is sent; the key is then free again."""
+    lacking = None if op.lacks is None else op.lacks(command, psp.capabilities)
+    if lacking is not None:
+        raise NotAvailable(f"{psp.provider} offers no {lacking}")
 
 
 def _undone(at: Standing[Any], heard: list[Answer], answer: Answer) -> Rejected | None:

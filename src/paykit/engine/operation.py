@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from paykit.errors import PspMisconfigured, PspRejected
-from paykit.psp import Answer, ReadRequest, Snapshot, WriteRequest
+from paykit.psp import Answer, Capabilities, ReadRequest, Snapshot, WriteRequest
 from paykit.store.tx import Tx
 
 __all__ = [
@@ -117,6 +117,9 @@ class Operation(Generic[C, R]):
     gives: type[R]
     start: Callable[[Tx, Context, C], Step[R]]
     legs: tuple[Leg[Any, R], ...]
+    lacks: Callable[[C, Capabilities], str | None] | None = None
+    """What the command needs and the provider does not offer, in words. Asked when the
+    operation begins, not when it is repeated: what is stored stays true."""
     execute_within: timedelta | None = None
     """How long the PSP may be asked to act; None for as long as its keys live."""
     reveal: Callable[[R, str | None], R] | None = None

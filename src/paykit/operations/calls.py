@@ -15,7 +15,6 @@ from paykit.engine import Engine, Flow, Operation, commit
 from paykit.engine.stand import Standing
 from paykit.errors import NotFound, UsageError
 from paykit.operations import OPERATIONS
-from paykit.operations.capable import check_capable
 from paykit.operations.commands import Command, build, check_key, check_merchant
 from paykit.operations.reads import get_payment
 from paykit.operations.refresh_payment import refresh_payment
@@ -57,7 +56,6 @@ def call(
     """Check the input, then run `op`; raises `InvalidRequest` before anything else."""
     command = build(op.takes, fields)
     key, merchant = check_key(idempotency_key), check_merchant(merchant)
-    check_capable(engine.env.psps.for_merchant(merchant), command)
     return engine.execute(op, command, key=key, merchant=merchant)
 
 
@@ -74,7 +72,6 @@ def begin(
         raise UsageError(f"{type(command).__name__} is not a command of paykit")
     command = build(type(command), command.model_dump(exclude_unset=True))
     key, merchant = check_key(idempotency_key), check_merchant(merchant)
-    check_capable(engine.env.psps.for_merchant(merchant), command)
     tx = Tx(connection, engine.env.world)
     lease = engine.env.world.new_uuid()
     join_transaction(connection)

@@ -148,10 +148,15 @@ def _judge(at: _Claimed, evidence: psp.Snapshot) -> psp.Answer | None:
     return None
 
 
+def _lacks(_: UpdatePayment, can: psp.Capabilities) -> str | None:
+    return None if can.update_payment else "change of a payment"
+
+
 UPDATE_PAYMENT = Operation(
     name="payment.update",
     takes=UpdatePayment,
     gives=PaymentView,
     start=_start,
+    lacks=_lacks,
     legs=(Leg(at=_CLAIMED, ask=_ask, record=_record, read=_read, judge=_judge),),
 )
