@@ -101,10 +101,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "capture and cancel run at once; one can never end",
         (
             "operations/payment_command.py",
-            "        payments.claim_command(\n",
+            "        claims.claim_command(\n",
             "        if command is PaymentEvent.START_CAPTURE:\n"
             "            return row\n"
-            "        payments.claim_command(\n",
+            "        claims.claim_command(\n",
         ),
         in_ci=True,
     ),

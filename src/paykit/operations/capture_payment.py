@@ -24,7 +24,7 @@ from paykit.operations.payment_command import (
 )
 from paykit.operations.views import PaymentView
 from paykit.psp import PaymentStatus
-from paykit.store.payments import PaymentRow
+from paykit.store.payments import Availability, PaymentRow
 from paykit.store.tx import Tx
 
 __all__ = ["CAPTURE_PAYMENT", "CapturePayment", "money_of"]
@@ -32,9 +32,7 @@ __all__ = ["CAPTURE_PAYMENT", "CapturePayment", "money_of"]
 _RELEASED: Final = frozenset({PaymentStatus.CANCELED, PaymentStatus.EXPIRED})
 _TAKEN: Final = frozenset({PaymentStatus.AUTHORIZED, PaymentStatus.SUCCEEDED})
 
-_AVAILABLE: Final = "available"
-_IN_PARTS: Final = frozenset({_AVAILABLE, "requested"})
-"""Requested: the PSP has not shown yet whether it is available, and will say so."""
+_IN_PARTS: Final = frozenset({Availability.AVAILABLE, Availability.REQUESTED})
 
 
 class CapturePayment(Command, frozen=True):
@@ -106,7 +104,7 @@ def _start(tx: Tx, ctx: Context, command: CapturePayment) -> Step[PaymentView]:
 def _money(row: PaymentRow, command: CapturePayment) -> Money:
     """Return what is taken: nothing, if parts were taken and the rest is let go."""
     closes = command.amount == 0 and command.final and row.captured > 0
-    if closes and row.multicapture == _AVAILABLE:
+    if closes and row.multicapture == Availability.AVAILABLE:
         return Money.zero(command.currency or row.currency)
     wanted, currency = command.amount, command.currency
     return money_of(row, wanted, currency, otherwise=row.capturable)
@@ -129,7 +127,7 @@ def _final(row: PaymentRow, command: CapturePayment, money: Money) -> bool | Non
         )
     if command.final is False:
         return False
-    return True if row.multicapture == _AVAILABLE else None
+    return True if row.multicapture == Availability.AVAILABLE else None
 
 
 def _ask(at: _Claimed) -> psp.CapturePayment:
@@ -189,10 +187,16 @@ def _judge_part(at: _Claimed, seen: psp.PaymentSnapshot) -> psp.Answer | None:
     return None
 
 
+def _lacks(command: CapturePayment, can: psp.Capabilities) -> str | None:
+    in_parts = command.final is False
+    return "capture in parts" if in_parts and not can.multicapture else None
+
+
 CAPTURE_PAYMENT = Operation(
     name="payment.capture",
     takes=CapturePayment,
     gives=PaymentView,
     start=_start,
+    lacks=_lacks,
     legs=(Leg(at=_CLAIMED, ask=_ask, record=_record, read=_read, judge=_judge),),
 )

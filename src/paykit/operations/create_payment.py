@@ -8,7 +8,7 @@ settled by reading a known object.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final, Self, assert_never
+from typing import Self, assert_never
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -41,13 +41,12 @@ from paykit.operations.links import operation_metadata, tag
 from paykit.operations.observe import observe_payment
 from paykit.operations.record import Definite, definite, payment_in
 from paykit.operations.views import PaymentView, payment_view
-from paykit.store import payments
+from paykit.store import claims, payments, references
 from paykit.store.events import NewEvent
+from paykit.store.payments import Availability
 from paykit.store.tx import Tx
 
 __all__ = ["CREATE_PAYMENT", "CreatePayment"]
-
-_REQUESTED: Final = "requested"
 
 
 class CreatePayment(Command, frozen=True):
@@ -97,19 +96,19 @@ def _start(tx: Tx, ctx: Context, command: CreatePayment) -> Step[PaymentView]:
     payment_id = derived_id("pay", ctx.operation_id)
     row = _insert(tx, ctx, command, payment_id)
     if command.reference is not None:
-        payments.hold_reference(
+        references.hold_reference(
             tx,
             merchant=ctx.merchant,
             reference=command.reference,
             payment_id=payment_id,
         )
     if row.state is PaymentState.CREATING:
-        payments.claim_command(
+        claims.claim_command(
             tx,
             payment_id,
             PaymentEvent.START_CREATE,
             ctx.operation_id,
-            holder=payments.claimed_by(tx, payment_id),
+            holder=claims.claimed_by(tx, payment_id),
         )
     return _RECORDED.knowing(
         _Recorded(
@@ -141,9 +140,9 @@ def _insert(
         capture=command.capture,
         amount=command.amount,
         description=command.description,
-        multicapture=_REQUESTED if command.multicapture else None,
+        multicapture=Availability.REQUESTED.value if command.multicapture else None,
         incremental_authorization=(
-            _REQUESTED if command.incremental_authorization else None
+            Availability.REQUESTED.value if command.incremental_authorization else None
         ),
         metadata=command.metadata,
         created_at=tx.now,
@@ -175,7 +174,7 @@ def _record(
     tx: Tx, ctx: Context, at: _Recorded, answer: psp.Answer
 ) -> Step[PaymentView]:
     row = payments.load(tx, at.payment_id, merchant=None, lock=True)
-    payments.release_claim(tx, row.id, ctx.operation_id)
+    claims.release_claim(tx, row.id, ctx.operation_id)
     heard: Definite = definite(answer)
     match heard:
         case psp.Rejected(code=code, message=message):
@@ -203,7 +202,7 @@ def _refused(
         )
         changes = {"state": PaymentState.FAILED.value}
         payments.save(tx, row, changes, cause=ctx.operation_id, happened=[failed])
-        payments.release_reference(tx, row)
+        references.release_reference(tx, row)
     return Failed(PspRejected(message, code=code))
 
 
@@ -231,11 +230,25 @@ def _secret_of(view: PaymentView) -> psp.ReadRequest | None:
     return psp.ReadPayment(payment=view.psp_reference)
 
 
+def _lacks(command: CreatePayment, can: psp.Capabilities) -> str | None:
+    wanted = (
+        (command.capture == "manual", can.manual_capture, "manual capture"),
+        (command.multicapture, can.multicapture, "capture in parts"),
+        (
+            command.incremental_authorization,
+            can.incremental_authorization,
+            "raising of an authorization",
+        ),
+    )
+    return next((what for asked, offered, what in wanted if asked > offered), None)
+
+
 CREATE_PAYMENT = Operation(
     name="payment.create",
     takes=CreatePayment,
     gives=PaymentView,
     start=_start,
+    lacks=_lacks,
     legs=(Leg(at=_RECORDED, ask=_ask, record=_record, read=_read, judge=_judge),),
     reveal=_reveal,
     secret_of=_secret_of,

@@ -20,13 +20,12 @@ from paykit.operations.commands import Command, CurrencyCode, PaymentId
 from paykit.operations.payment_command import claim_payment, known_reference
 from paykit.operations.views import PaymentView
 from paykit.psp import PaymentStatus
-from paykit.store.payments import PaymentRow
+from paykit.store.payments import Availability, PaymentRow
 from paykit.store.tx import Tx
 
 __all__ = ["INCREMENT_AUTHORIZATION", "IncrementAuthorization"]
 
-_OFFERED: Final = frozenset({"available", "requested"})
-"""Requested: the PSP has not shown yet whether it is available, and will say so."""
+_OFFERED: Final = frozenset({Availability.AVAILABLE, Availability.REQUESTED})
 
 _ENDED: Final = frozenset(
     {PaymentStatus.SUCCEEDED, PaymentStatus.CANCELED, PaymentStatus.EXPIRED}
@@ -114,10 +113,15 @@ def _judge(at: _Claimed, evidence: psp.Snapshot) -> psp.Answer | None:
     return None
 
 
+def _lacks(_: IncrementAuthorization, can: psp.Capabilities) -> str | None:
+    return None if can.incremental_authorization else "raising of an authorization"
+
+
 INCREMENT_AUTHORIZATION = Operation(
     name="payment.increment_authorization",
     takes=IncrementAuthorization,
     gives=PaymentView,
     start=_start,
+    lacks=_lacks,
     legs=(Leg(at=_CLAIMED, ask=_ask, record=_record, read=_read, judge=_judge),),
 )

@@ -24,11 +24,11 @@ from paykit.lifecycle import PAYMENT, PaymentEvent, PaymentState, fire
 from paykit.money import Money
 from paykit.psp import ChargeSnapshot, Decline, PaymentSnapshot, PaymentStatus
 from paykit.psp.facts import capture_fact, charge_failed_fact
-from paykit.store import ledger, payments, work
+from paykit.store import breaks, ledger, payments, references, work
 from paykit.store.chart import PostingKind
 from paykit.store.events import NewEvent
 from paykit.store.ledger import Posting
-from paykit.store.payments import PaymentRow
+from paykit.store.payments import Availability, PaymentRow
 from paykit.store.tx import Tx
 
 __all__ = ["amount_changed", "observe_charge", "observe_payment", "read_again"]
@@ -163,8 +163,8 @@ def _offers(row: PaymentRow, seen: ChargeSnapshot, changes: _Changes) -> None:
     }
     for column, offered in offers.items():
         if seen.status == "succeeded" and (offered or getattr(row, column)):
-            word = "available" if offered else "unavailable"
-            _change(changes, row, column, word)
+            is_there = Availability.AVAILABLE if offered else Availability.UNAVAILABLE
+            _change(changes, row, column, is_there.value)
 
 
 def _capture(
@@ -367,7 +367,7 @@ def _compare(
     if row.psp_reference not in (None, seen.reference):
         found.append(("second_object", {"ours": row.psp_reference}))
     for kind, more in found:
-        payments.open_break(tx, row, kind, {**detail, **more})
+        breaks.open_break(tx, row, kind, {**detail, **more})
     if found:
         changes.events = [_withheld(event) for event in changes.events]
 
@@ -389,7 +389,7 @@ def _write(
 ) -> PaymentRow:
     now = payments.save(tx, row, changes.columns, cause=cause, happened=changes.events)
     if state in _OVER and row.state is not state:
-        payments.release_reference(tx, row)
+        references.release_reference(tx, row)
     if changes.postings:
         ledger.post_later(tx, changes.postings)
     return now

@@ -25,7 +25,7 @@ from paykit.lifecycle import (
 from paykit.money import Money
 from paykit.psp import BalanceTransaction, DisputeSnapshot, DisputeStatus
 from paykit.psp.facts import balance_fact
-from paykit.store import disputes, ledger, payments
+from paykit.store import breaks, disputes, ledger, payments
 from paykit.store.chart import PostingKind
 from paykit.store.disputes import DisputeRow
 from paykit.store.events import NewEvent
@@ -212,9 +212,9 @@ def _compare(tx: Tx, row: PaymentRow, dispute: DisputeRow) -> None:
     detail = {"dispute": dispute.psp_reference, "amount": dispute.amount}
     if dispute.currency != row.currency:
         detail["currency"] = dispute.currency
-        payments.open_break(tx, row, "disputed_in_another_currency", detail)
+        breaks.open_break(tx, row, "disputed_in_another_currency", detail)
     elif row.disputed > row.captured:
-        payments.open_break(tx, row, "disputed_too_much", detail)
+        breaks.open_break(tx, row, "disputed_too_much", detail)
 
 
 def _post(tx: Tx, row: PaymentRow, moved: list[BalanceTransaction]) -> None:

@@ -16,7 +16,7 @@ from paykit.operations.links import refund_of
 from paykit.operations.observe import read_again
 from paykit.psp import RefundSnapshot, RefundStatus
 from paykit.psp.facts import refund_fact
-from paykit.store import ledger, payments, refunds
+from paykit.store import breaks, ledger, payments, refunds
 from paykit.store.chart import PostingKind
 from paykit.store.events import NewEvent
 from paykit.store.ledger import Posting
@@ -83,10 +83,10 @@ def _adopt(
     now = payments.save(tx, row, columns, cause=cause, happened=[adopted])
     if second:
         both = {"refund": seen.reference, "ours": ours}
-        payments.open_break(tx, now, "second_object", both)
+        breaks.open_break(tx, now, "second_object", both)
     if now.refund_reserved + now.refunded_external > now.captured:
         detail = {"refund": seen.reference, "amount": seen.amount}
-        payments.open_break(tx, now, "refunded_too_much", detail)
+        breaks.open_break(tx, now, "refunded_too_much", detail)
         read_again(tx, row.id)
     return refund, now
 

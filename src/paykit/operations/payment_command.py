@@ -14,7 +14,7 @@ from paykit.lifecycle import PAYMENT, PaymentEvent, fire
 from paykit.operations.observe import observe_payment, read_again
 from paykit.operations.record import definite
 from paykit.operations.views import PaymentView, payment_view
-from paykit.store import payments
+from paykit.store import claims, payments
 from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
@@ -41,10 +41,10 @@ def claim_payment(
             f"payment {row.id} belongs to {row.binding}, this merchant now uses "
             f"{ctx.binding}; use a service for the former account"
         )
-    holder = payments.claimed_by(tx, row.id)
+    holder = claims.claimed_by(tx, row.id)
     if holder is None or holder[0] != ctx.operation_id:
         fire(PAYMENT, row.state, command)
-        payments.claim_command(
+        claims.claim_command(
             tx,
             row.id,
             command,
@@ -72,7 +72,7 @@ def record_answer(
     answer may be older than what we know, and the payment is read again.
     """
     row = payments.load(tx, payment_id, merchant=None, lock=True)
-    payments.release_claim(tx, row.id, ctx.operation_id)
+    claims.release_claim(tx, row.id, ctx.operation_id)
     heard = definite(answer)
     if isinstance(heard, psp.Rejected):
         read_again(tx, row.id)

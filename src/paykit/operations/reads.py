@@ -26,7 +26,17 @@ from paykit.operations.views import (
     payment_view,
     refund_view,
 )
-from paykit.store import disputes, events, inbox, operations, payments, refunds, work
+from paykit.store import (
+    breaks,
+    claims,
+    disputes,
+    events,
+    inbox,
+    operations,
+    payments,
+    refunds,
+    work,
+)
 from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
@@ -80,7 +90,7 @@ def _word(state: PaymentState) -> str:
 
 
 def _view(tx: Tx, row: PaymentRow) -> PaymentView:
-    claim = payments.claimed_by(tx, row.id)
+    claim = claims.claimed_by(tx, row.id)
     return payment_view(row, None if claim is None else claim[1].value)
 
 
@@ -135,5 +145,5 @@ def health(tx: Tx) -> Health:
     """Return how much work is pending and what became of the webhooks."""
     queues: tuple[work.Queue, ...] = ("operation", "inbox", "refresh", "delivery")
     pending: dict[str, int] = {queue: work.pending(tx, queue) for queue in queues}
-    attention = {"cases": operations.cases(tx), "breaks": payments.open_breaks(tx)}
+    attention = {"cases": operations.cases(tx), "breaks": breaks.open_breaks(tx)}
     return Health(pending, inbox.count_by_status(tx), attention)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from paykit.store.ignoring import insert_or_ignore
+from paykit.store.payments import PaymentRow
 from paykit.store.schema.breaks import reconciliation_break
 from paykit.store.tx import Params, Tx, Write, many
-
-if TYPE_CHECKING:
-    from paykit.store.payments import PaymentRow
 
 __all__ = ["open_break", "open_breaks"]
 

@@ -1,10 +1,11 @@
-"""Reading and changing payments, their refunds, claims and breaks."""
+"""Reading and changing payments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum, auto
 from typing import Any, Final, cast
 
 from sqlalchemy import (
@@ -20,35 +21,31 @@ from paykit.errors import InProgress, NotFound, RefundExceedsCaptured
 from paykit.lifecycle import PaymentState
 from paykit.money import Money
 from paykit.store import events
-from paykit.store.breaks import open_break, open_breaks
-from paykit.store.claims import (
-    claim_command,
-    claimed_by,
-    release_claim,
-    unclaimed,
-)
+from paykit.store.claims import unclaimed
 from paykit.store.events import NewEvent
-from paykit.store.references import hold_reference, release_reference
 from paykit.store.schema.payments import payment
 from paykit.store.tx import Params, Tx, Write, many
 
 __all__ = [
+    "Availability",
     "PaymentRow",
-    "claim_command",
-    "claimed_by",
     "find",
-    "hold_reference",
     "insert_payment",
     "list_page",
     "load",
     "lock_all",
-    "open_break",
-    "open_breaks",
-    "release_claim",
-    "release_reference",
     "reserve_refund",
     "save",
 ]
+
+
+class Availability(StrEnum):
+    """Whether a card offers what was asked for at creation (Stripe: ``status``)."""
+
+    REQUESTED = auto()
+    """The PSP has not shown yet what the card offers."""
+    AVAILABLE = auto()
+    UNAVAILABLE = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import bindparam, delete, select
 
 from paykit.errors import NotAllowed
 from paykit.store.ignoring import insert_or_ignore
+from paykit.store.payments import PaymentRow
 from paykit.store.schema.payments import live_reference
 from paykit.store.tx import Tx, Write, many
-
-if TYPE_CHECKING:
-    from paykit.store.payments import PaymentRow
 
 __all__ = ["hold_reference", "release_reference"]
 

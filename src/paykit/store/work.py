@@ -59,11 +59,12 @@ class Claimed:
 
 def _ensure_all(connection: Connection, rows: Sequence[Params]) -> None:
     """Queue every row once, as early as anybody asked, in the order of locks."""
-    soonest: dict[object, Params] = {}
+    soonest: dict[tuple[object, object], Params] = {}
     for row in sorted(
-        rows, key=lambda row: (str(row["id"]), int(str(row["delay_ms"])))
+        rows,
+        key=lambda row: (str(row["queue"]), str(row["id"]), int(str(row["delay_ms"]))),
     ):
-        soonest.setdefault(row["id"], row)
+        soonest.setdefault((row["queue"], row["id"]), row)
     ensure = TIMED["now_ms" in rows[0]].ensure[connection.dialect.name]
     many(ensure)(connection, list(soonest.values()))
 

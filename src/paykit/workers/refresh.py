@@ -14,7 +14,7 @@ from typing import Final
 from paykit.engine import Environment, Flow, commit
 from paykit.errors import LeaseLost
 from paykit.operations.refresh_payment import refresh_payment
-from paykit.store import payments, work
+from paykit.store import breaks, payments, work
 from paykit.store.tx import Tx
 from paykit.store.work import Claimed
 
@@ -57,7 +57,7 @@ def _end(claimed: Claimed, settled: bool, tx: Tx) -> str:
     if claimed.attempts > len(SCHEDULE):
         row = payments.load(tx, claimed.id, merchant=None, lock=True)
         detail = {"captured": row.captured, "refunded": row.refunded}
-        payments.open_break(tx, row, "balance_incomplete", detail)
+        breaks.open_break(tx, row, "balance_incomplete", detail)
         work.finish(tx, "refresh", claimed.id, claimed.lease)
         return "break"
     delay = SCHEDULE[claimed.attempts - 1]
