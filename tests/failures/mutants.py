@@ -66,7 +66,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     _mutant(
         "06_written_after_the_window",
         "the PSP has forgotten the key and charges again",
-        ("engine/engine.py", "if self.env.world.now() >= at.write_until:", "if False:"),
+        ("engine/hearing.py", "if env.world.now() >= at.write_until:", "if False:"),
     ),
     _mutant(
         "07_key_in_use_is_not_refused",

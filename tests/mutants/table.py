@@ -239,9 +239,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "no_evidence_after_conflict",
         "an operation that was done already ends as a case",
         (
-            "engine/engine.py",
-            "        if isinstance(answer, Conflict | Unknown):\n",
-            "        if False:\n",
+            "engine/hearing.py",
+            "    if isinstance(answer, Conflict | Unknown):\n",
+            "    if False:\n",
         ),
     ),
 )

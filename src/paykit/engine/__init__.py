@@ -1,5 +1,6 @@
 """How anything runs: operations, the engine, and who performs its effects."""
 
+from paykit.engine.asking import ask
 from paykit.engine.bindings import PspDirectory, SinglePsp
 from paykit.engine.drivers import Driver, inside_transaction
 from paykit.engine.effects import (
@@ -9,7 +10,6 @@ from paykit.engine.effects import (
     Effect,
     Flow,
     Sleep,
-    ask,
     commit,
     deliver,
     sleep,

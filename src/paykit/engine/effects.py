@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from paykit.psp import Answer, Call
+from paykit.psp import Call
 from paykit.store.tx import Tx
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "Effect",
     "Flow",
     "Sleep",
-    "ask",
     "commit",
     "deliver",
     "sleep",
@@ -77,12 +76,6 @@ def commit(phase: Callable[[Tx], T]) -> Flow[T]:
     """Yield a `Commit`; typed, unlike a bare ``yield``."""
     result: T = yield Commit(phase)
     return result
-
-
-def ask(binding: str, call: Call) -> Flow[Answer]:
-    """Yield an `Ask`; typed, unlike a bare ``yield``."""
-    answer: Answer = yield Ask(binding, call)
-    return answer
 
 
 def sleep(seconds: float) -> Flow[None]:

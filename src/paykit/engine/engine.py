@@ -9,7 +9,7 @@ shares its transaction with the first phase, so one PSP call costs two commits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,10 +17,12 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from paykit.engine import stand
-from paykit.engine.effects import Flow, ask, commit, sleep
+from paykit.engine.asking import ask
+from paykit.engine.effects import Flow, commit
+from paykit.engine.hearing import hear
 from paykit.engine.keys import fingerprint, operation_id
-from paykit.engine.operation import Context, Leg, Operation
-from paykit.engine.outcome import fold, is_definite, is_no_effect
+from paykit.engine.operation import Context, Operation
+from paykit.engine.outcome import is_definite, is_no_effect
 from paykit.engine.stand import Ended, Environment, Standing, Waiting
 from paykit.errors import (
     IdempotencyKeyReused,
@@ -35,13 +37,8 @@ from paykit.errors import (
 from paykit.psp import (
     Answer,
     AnyPsp,
-    Conflict,
-    InFlight,
     Misconfigured,
-    NotExecuted,
-    NotSent,
     Rejected,
-    Succeeded,
     Unknown,
     binding_of,
 )
@@ -58,11 +55,6 @@ _LATE = Rejected(
     code="execute_before_passed",
     message="the PSP was not asked in time, and nobody is waiting any more",
 )
-
-_LONGEST_PAUSE = 10.0
-"""Seconds: what the PSP asks for beyond that is for a worker to wait, not a caller."""
-
-_TOO_LATE = NotSent(reason="the time in which it may be sent has passed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +204,7 @@ class Engine:
         secret: str | None = None
         while isinstance(where, Standing):
             leg = op.leg(where.point)
-            heard, answer = yield from self._hear(leg, where)
+            heard, answer = yield from hear(self.env, leg, where)
             secret = client_secret_of(answer) or secret
             phase = partial(
                 self._record, op, where, heard, answer, self.env.world.new_uuid()
@@ -247,69 +239,8 @@ class Engine:
         request = op.secret_of(result)
         if secret is None and request is not None:
             call = self.env.psps.for_binding(binding).prepare(request, None)
-            secret = client_secret_of((yield from ask(binding, call)))
+            secret = client_secret_of((yield from ask(self.env, binding, call)))
         return op.reveal(result, secret)
-
-    def _hear(
-        self, leg: Leg[Any, R], at: Standing[R]
-    ) -> Flow[tuple[tuple[Answer, ...], Answer]]:
-        """Return all that was heard, and what it comes to."""
-        if at.answer is not None and is_definite(at.answer):
-            return (), at.answer
-        heard: list[Answer] = []
-        answer: Answer
-        if isinstance(at.answer, Conflict):
-            answer = at.answer
-        else:
-            answer = yield from self._send(at, heard)
-        if isinstance(answer, Conflict | Unknown):
-            otherwise = _undone(at, heard, answer)
-            answer = (yield from self._look(leg, at, otherwise)) or answer
-        return tuple(heard), answer
-
-    def _send(self, at: Standing[R], heard: list[Answer]) -> Flow[Answer]:
-        """Send the attempt until something definite is heard, or patience ends."""
-        maybe_executed = at.maybe_executed
-        folded = fold(maybe_executed, _TOO_LATE)
-        for number in range(1, self.env.policy.sends + 1):
-            if self.env.world.now() >= at.write_until:
-                return folded
-            answer = yield from ask(at.attempt.binding, at.attempt.call)
-            heard.append(answer)
-            folded = fold(maybe_executed, answer)
-            if is_definite(folded) or isinstance(answer, Conflict | Misconfigured):
-                return folded
-            maybe_executed = maybe_executed or not is_no_effect(answer)
-            pause = self._pause(answer, number)
-            if number == self.env.policy.sends or pause > _LONGEST_PAUSE:
-                return folded
-            yield from sleep(pause)
-        return folded
-
-    def _pause(self, answer: Answer, number: int) -> float:
-        pause = self.env.policy.pause_seconds(number)
-        if isinstance(answer, NotExecuted | InFlight | Unknown):
-            return max(pause, answer.retry_after_seconds or 0.0)
-        return pause
-
-    def _look(
-        self, leg: Leg[Any, R], at: Standing[R], otherwise: Answer | None
-    ) -> Flow[Answer | None]:
-        """
-        Read before anything is decided or sent again (DESIGN section 6).
-
-        `otherwise` is the answer if what was read does not tell.
-        """
-        binding = at.attempt.binding
-        request = leg.read(at.state)
-        call = self.env.psps.for_binding(binding).prepare(request, None)
-        evidence = yield from ask(binding, call)
-        if not isinstance(evidence, Succeeded):
-            return None
-        judged = leg.judge(at.state, evidence.snapshot)
-        if judged is None:
-            return otherwise
-        return replace(judged, request_id=evidence.request_id)
 
 
 def _refuse_what_is_lacking(op: Operation[C, Any], command: C, psp: AnyPsp) -> None:
@@ -317,24 +248,6 @@ def _refuse_what_is_lacking(op: Operation[C, Any], command: C, psp: AnyPsp) -> N
     lacking = None if op.lacks is None else op.lacks(command, psp.capabilities)
     if lacking is not None:
         raise NotAvailable(f"{psp.provider} offers no {lacking}")
-
-
-def _undone(at: Standing[Any], heard: list[Answer], answer: Answer) -> Rejected | None:
-    """
-    Return the refusal that a conflict comes to, if no send can have had an effect.
-
-    A conflict says that its own send did nothing. Only an earlier one, of which nobody
-    heard, may have brought the object into the state that stands in the way.
-    """
-    quiet = all(is_no_effect(one) or one is answer for one in heard)
-    if not isinstance(answer, Conflict) or at.maybe_executed or not quiet:
-        return None
-    return Rejected(
-        code=answer.code,
-        message=answer.message,
-        request_id=answer.request_id,
-        replayed=answer.replayed,
-    )
 
 
 def _outcome(answer: Answer) -> str | None:

@@ -54,7 +54,7 @@ def refresh_payment(env: Environment, payment_id: str) -> Flow[bool]:
         return True
     psp = env.psps.for_binding(row.binding)
     call = psp.prepare(ReadPayment(payment=row.psp_reference), None)
-    answer = yield from ask(row.binding, call)
+    answer = yield from ask(env, row.binding, call)
     if not isinstance(answer, Succeeded):
         return False
     if not isinstance(answer.snapshot, PaymentSnapshot):
@@ -70,7 +70,7 @@ def _waiting_refunds(env: Environment, row: PaymentRow) -> Flow[None]:
     psp = env.psps.for_binding(row.binding)
     for reference in (yield from commit(partial(_waiting, row))):
         call = psp.prepare(ReadRefund(refund=reference), None)
-        answer = yield from ask(row.binding, call)
+        answer = yield from ask(env, row.binding, call)
         if isinstance(answer, Succeeded) and isinstance(
             answer.snapshot, RefundSnapshot
         ):
@@ -83,7 +83,7 @@ def _disputes(env: Environment, row: PaymentRow) -> Flow[None]:
     for reference in (yield from commit(partial(_disputed, row))):
         row = yield from commit(partial(_load, row.id))
         call = psp.prepare(ReadDispute(dispute=reference), None)
-        answer = yield from ask(row.binding, call)
+        answer = yield from ask(env, row.binding, call)
         if isinstance(answer, Succeeded) and isinstance(
             answer.snapshot, DisputeSnapshot
         ):
@@ -97,7 +97,7 @@ def _fees(env: Environment, row: PaymentRow) -> Flow[bool]:
     settled = True
     for source, gross in sources:
         call = psp.prepare(ListBalanceTransactions(source=source), None)
-        answer = yield from ask(row.binding, call)
+        answer = yield from ask(env, row.binding, call)
         found = answer.snapshot if isinstance(answer, Succeeded) else ()
         if not isinstance(found, tuple):
             found = ()

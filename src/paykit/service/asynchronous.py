@@ -53,6 +53,7 @@ from paykit.service.base import (
     RefundReason,
     Service,
 )
+from paykit.service.operator import AsyncOperator
 
 __all__ = ["AsyncPaymentService"]
 
@@ -83,6 +84,7 @@ class AsyncPaymentService(Service):
             raise UsageError("AsyncPaymentService needs an AsyncEngine")
         super().__init__(psp, policy=policy, world=world, installation=installation)
         self.driver = AsyncDriver.on(engine, self.engine.env.psps, world)
+        self.operator = AsyncOperator(self.run, self.engine)
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow of the engine; for workers and receivers."""

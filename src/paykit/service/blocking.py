@@ -56,6 +56,7 @@ from paykit.service.base import (
     RefundReason,
     Service,
 )
+from paykit.service.operator import Operator
 
 __all__ = ["PaymentService"]
 
@@ -86,6 +87,7 @@ class PaymentService(Service):
             raise UsageError("PaymentService needs a sqlalchemy.Engine")
         super().__init__(psp, policy=policy, world=world, installation=installation)
         self.driver = Driver.on(engine, self.engine.env.psps, world)
+        self.operator = Operator(self.run, self.engine)
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow of the engine; for workers and receivers."""

@@ -43,7 +43,13 @@ __all__ = [
     "put",
 ]
 
-Queue = Literal["operation", "inbox", "refresh", "delivery"]
+Queue = Literal[
+    "operation", "inbox", "refresh", "delivery", "relay", "clock", "periodic"
+]
+"""``relay``: events for a broker; ``clock``: payments whose time may be up;
+``periodic``: jobs that come again, and are never done."""
+
+_IN_ORDER: Final = frozenset({"delivery", "relay"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ def claim_next(tx: Tx, queue: Queue, *, lease_for: timedelta) -> Claimed | None:
     Returns None when nothing is due.
     """
     timed = _timed(tx)
-    due = timed.due_in_order if queue == "delivery" else timed.due
+    due = timed.due_in_order if queue in _IN_ORDER else timed.due
     given = {"at_queue": queue, **clock_values(tx.world)}
     id_: str | None = tx.on(work).scalar(due, given)
     if id_ is None:

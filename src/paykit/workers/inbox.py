@@ -120,7 +120,7 @@ def _process(env: Environment, claimed: Claimed) -> Flow[str]:
         if isinstance(outcome, str):
             return outcome
         psp, needs = env.psps.for_binding(outcome.binding), outcome.needs
-        answer = yield from ask(outcome.binding, psp.prepare(needs.request, None))
+        answer = yield from ask(env, outcome.binding, psp.prepare(needs.request, None))
         if not isinstance(answer, Succeeded):
             break
         reads[needs.request] = Read(_subject(answer), needs.version)

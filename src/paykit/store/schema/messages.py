@@ -75,9 +75,9 @@ work = Table(
 """
 What is still to do, and nothing else: a row is deleted when it is done (DESIGN 9).
 
-`queue` is ``operation``, ``inbox``, ``refresh`` or ``delivery``, and `id` the row it
-is about. Within one `group_id` rows are done in the order of `position`. Times are
-milliseconds by the database's clock; `lease` is the fencing token of who works on it.
+`queue` is one of `paykit.store.work.Queue`, and `id` the row it is about. Within one
+`group_id` rows are done in the order of `position`. Times are milliseconds by the
+database's clock; `lease` is the fencing token of who works on it.
 """
 
 Index(None, work.c.queue, work.c.due_ms)
