@@ -3,7 +3,8 @@ The long checks. What a change must pass is ``python3 scripts/test``; these go f
 
 ``nox`` runs the sessions that take minutes. The others have no upper end: ``simulate``
 grows with the number of seeds, ``mutants`` runs the simulation once for each mutant,
-``sweep`` starts and kills a process for each boundary of each operation.
+``sweep`` starts and kills a process for each boundary of each operation, and ``storm``
+kills one each second.
 """
 
 from __future__ import annotations
@@ -67,19 +68,21 @@ def tests_oldest(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def simulate(session: nox.Session) -> None:
     """
-    Seeded histories of crashes and losses: ``nox -s simulate -- 100000``.
+    Seeded histories of crashes and losses: ``nox -s simulate -- --seeds 100000``.
 
-    A failing seed is printed as the one line that repeats it. Use at least some
-    thousands after a change to the engine, and a whole night before a release.
+    Everything after ``--`` goes to ``python -m paykit.testing.simulation``: ``--jobs``,
+    ``--database URL``, ``--triples``. A failing seed is printed as the one line that
+    repeats it. Use at least some thousands after a change to the engine, and a whole
+    night before a release. Without arguments: 2000 seeds in two processes.
     """
     install(session, "test")
-    seeds = session.posargs[0] if session.posargs else "2000"
-    session.run("python", "-m", "paykit.testing.simulation", "--seeds", seeds)
+    seeds = session.posargs or ["--seeds", "2000", "--jobs", "2"]
+    session.run("python", "-m", "paykit.testing.simulation", *seeds)
 
 
 @nox.session(python=NEWEST)
 def mutants(session: nox.Session) -> None:
-    """Deliberate bugs in copies of the source; each must be found. A few minutes."""
+    """Deliberate bugs in copies of the source; each must be found. Half an hour."""
     install(session, "test")
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
@@ -101,9 +104,20 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def sweep(session: nox.Session) -> None:
-    """Real processes on real PostgreSQL, killed at every boundary. A few minutes."""
+    """Operations and duties, killed at every boundary, and races. A few minutes."""
     install(session, "test")
     session.run("pytest", "-n", "2", "tests/sweep", "tests/barriers", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def storm(session: nox.Session) -> None:
+    """
+    500 payments while everything breaks, on a PostgreSQL of its own. A few minutes.
+
+    Arguments go to it: ``nox -s storm -- --payments 2000 --seed 7``.
+    """
+    install(session, "test")
+    session.run("python", "-m", "tests.storm", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -41,6 +41,7 @@ from paykit import (
 from paykit.engine import Flow
 from paykit.operations.commands import Command
 from paykit.psp import Answer, Call
+from paykit.queue import AnyPublisher
 from paykit.store.balances import AccountBalance
 from paykit.store.schema import metadata
 from paykit.testing.simulated import (
@@ -49,6 +50,7 @@ from paykit.testing.simulated import (
     SimulatedProvider,
     SimulatedPsp,
 )
+from paykit.workers.duties import duties
 from tests.databases import Database, sqlite_database
 
 __all__ = [
@@ -97,8 +99,8 @@ def _no_pause() -> wait_base:
     return wait_none()
 
 
-PATIENCE: Final = Policy(backoff=_no_pause)
-"""The usual patience, without pauses between two sends."""
+PATIENCE: Final = Policy(backoff=_no_pause, object_wait=timedelta(0))
+"""The usual patience, without pauses before a send: time stands still."""
 
 
 class FrozenWorld:
@@ -328,6 +330,12 @@ class Shop:
         """Return the id of a payment that waits to be captured."""
         return self.paid(minor, capture="manual", **fields)
 
+    def authorized_until(self, payment_id: str) -> datetime:
+        """Return when the PSP lets go of what a payment has authorized."""
+        end = self.get(payment_id).capture_before
+        assert end is not None
+        return end
+
     def reference(self, payment_id: str) -> str:
         """Return the PSP's id of a payment."""
         reference = self.get(payment_id).psp_reference
@@ -372,8 +380,10 @@ class Shop:
         return [self.receive(body, headers).status for body, headers in pushed]
 
     def work(self) -> WorkReport:
-        """Let the worker do once what is due."""
-        return self.wait(self.worker.run_once())
+        """Let the worker do once what is due; no duty may fail."""
+        report: WorkReport = self.wait(self.worker.run_once())
+        assert not report.failed
+        return report
 
     def settle(self, *, within: timedelta = timedelta(minutes=2)) -> None:
         """Deliver and work until nothing happens for a while."""
@@ -473,21 +483,34 @@ def open_shop(
     sim: SimulatedProvider | None = None,
     policy: Policy = PATIENCE,
     runner: asyncio.Runner | None = None,
+    publisher: AnyPublisher | None = None,
 ) -> Shop:
     """Open a shop on `database`; pass another shop's parts to stand beside it."""
     world = world or FrozenWorld()
     sim = sim or SimulatedProvider(world)
     if driver == "threads":
-        return _blocking(database, world, sim, policy)
-    return _asyncio(database, world, sim, policy, runner or asyncio.Runner())
+        return _blocking(database, world, sim, policy, publisher)
+    runner = runner or asyncio.Runner()
+    return _asyncio(database, world, sim, policy, runner, publisher)
+
+
+def _usual(service: PaymentService | AsyncPaymentService) -> list[str]:
+    """Return every duty but the jobs that come again: who tests them lets them run."""
+    return [name for name in duties(service) if name != "periodic"]
 
 
 def _blocking(
-    database: Database, world: FrozenWorld, sim: SimulatedProvider, policy: Policy
+    database: Database,
+    world: FrozenWorld,
+    sim: SimulatedProvider,
+    policy: Policy,
+    publisher: Any,
 ) -> Shop:
     psp = WatchedPsp(sim)
     host = database.engine()
-    service = PaymentService(host, psp=psp, policy=policy, world=world)
+    service = PaymentService(
+        host, psp=psp, policy=policy, world=world, publisher=publisher
+    )
     return Shop(
         database=database,
         engine=database.engine(),
@@ -495,7 +518,7 @@ def _blocking(
         sim=sim,
         psp=psp,
         service=service,
-        worker=Worker(service),
+        worker=Worker(service, only=_usual(service)),
         receiver=WebhookReceiver(service),
         runner=None,
         host=host,
@@ -508,10 +531,13 @@ def _asyncio(
     sim: SimulatedProvider,
     policy: Policy,
     runner: asyncio.Runner,
+    publisher: Any,
 ) -> Shop:
     psp = WatchedAsyncPsp(sim)
     host = database.async_engine()
-    service = AsyncPaymentService(host, psp=psp, policy=policy, world=world)
+    service = AsyncPaymentService(
+        host, psp=psp, policy=policy, world=world, publisher=publisher
+    )
     return Shop(
         database=database,
         engine=database.engine(),
@@ -519,7 +545,7 @@ def _asyncio(
         sim=sim,
         psp=psp,
         service=service,
-        worker=AsyncWorker(service),
+        worker=AsyncWorker(service, only=_usual(service)),
         receiver=AsyncWebhookReceiver(service),
         runner=runner,
         host=host,

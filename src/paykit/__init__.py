@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from paykit.engine import Policy, PspDirectory
+from paykit.engine import ClockPolicy, Expiry, Policy, PspDirectory, WatchPolicy
 from paykit.errors import (
+    AuthorizationExpired,
     CardDataRefused,
     FinalRequired,
     IdempotencyKeyReused,
@@ -45,7 +46,10 @@ from paykit.operations import (
     UpdatePayment,
 )
 from paykit.operations.calls import Begun
-from paykit.operations.reads import Health, Page
+from paykit.operations.cases import CasePage, CaseView, OperationView
+from paykit.operations.health import Health
+from paykit.operations.reads import Page
+from paykit.operations.resolve_case import Executed, NotExecuted
 from paykit.service import AsyncPaymentService, PaymentService
 from paykit.store import create_all
 from paykit.webhooks import AsyncWebhookReceiver, WebhookReceiver, WebhookResponse
@@ -55,16 +59,22 @@ __all__ = [
     "AsyncPaymentService",
     "AsyncWebhookReceiver",
     "AsyncWorker",
+    "AuthorizationExpired",
     "Begun",
     "CancelPayment",
     "CapturePayment",
     "CardDataRefused",
+    "CasePage",
+    "CaseView",
+    "ClockPolicy",
     "ConfirmPayment",
     "CreatePayment",
     "DeclineView",
     "DisputeState",
     "DisputeView",
     "EventView",
+    "Executed",
+    "Expiry",
     "FinalRequired",
     "Health",
     "IdempotencyKeyReused",
@@ -79,7 +89,9 @@ __all__ = [
     "NextActionView",
     "NotAllowed",
     "NotAvailable",
+    "NotExecuted",
     "NotFound",
+    "OperationView",
     "OutcomeUnknown",
     "Page",
     "PaykitError",
@@ -100,6 +112,7 @@ __all__ = [
     "TransactionOpen",
     "UpdatePayment",
     "UsageError",
+    "WatchPolicy",
     "WebhookReceiver",
     "WebhookResponse",
     "WorkReport",

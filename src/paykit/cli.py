@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
@@ -26,7 +26,15 @@ from typing import Any, Final
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from paykit import PaykitError, PaymentService, UsageError, Worker
+from paykit import (
+    Executed,
+    NotExecuted,
+    PaykitError,
+    PaymentService,
+    UsageError,
+    Worker,
+)
+from paykit.service.operator import Operator
 from paykit.store import migrations
 
 __all__ = ["FAILED", "OK", "WRONG_USE", "add_arguments", "main", "run"]
@@ -71,11 +79,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     worker = commands.add_parser("worker", help="work until SIGTERM or SIGINT")
     _add_factory(worker, _worker)
     worker.add_argument("--idle-seconds", type=float, default=1.0, metavar="SECONDS")
+    worker.add_argument(
+        "--only",
+        action="append",
+        metavar="DUTY",
+        help="do this duty alone; may be given several times",
+    )
     health = commands.add_parser(
         "health", help="what is pending; 1 if a person is needed"
     )
     _add_factory(health, _health)
     health.add_argument("--json", action="store_true", help="for machines")
+    _add_cases(commands.add_parser("cases", help="what nobody could find out"))
     for name, (module, text) in _PASSED_ON.items():
         # With no character for options, everything is the other program's.
         passed = commands.add_parser(
@@ -189,18 +204,30 @@ def _add_factory(
 
 def _worker(options: argparse.Namespace) -> int:
     with _stopped_by(signal.SIGTERM, signal.SIGINT) as stop:
-        worker = Worker(_service(options.factory))
+        worker = Worker(_service(options.factory), only=options.only)
         worker.run(stop, idle_seconds=options.idle_seconds)
     return OK
 
 
 @contextmanager
 def _stopped_by(*signals: signal.Signals) -> Generator[threading.Event]:
-    """Yield an event that the signals set, so that work under way is finished."""
+    """
+    Yield an event that the first signal sets, so that work under way is finished.
+
+    The second one ends the process at once: nothing is lost, and what was under way is
+    taken over by another worker when its lease has run out.
+    """
     stop = threading.Event()
     before = [(number, signal.getsignal(number)) for number in signals]
+
+    def finish(*_: object) -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
+        # In a thread of its own: this one may be inside `stop.wait`, holding its lock.
+        threading.Thread(target=stop.set).start()
+
     for number in signals:
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, finish)
     try:
         yield stop
     finally:
@@ -209,19 +236,68 @@ def _stopped_by(*signals: signal.Signals) -> Generator[threading.Event]:
 
 
 def _health(options: argparse.Namespace) -> int:
-    found = dataclasses.asdict(_service(options.factory).health())
+    health = _service(options.factory).health()
+    found = dataclasses.asdict(health)
     if options.json:
-        print(json.dumps(found, default=dict, sort_keys=True))
+        print(json.dumps(found, sort_keys=True))
     else:
         print("\n".join(_lines(found)))
-    troubled = found["inbox"].get("dead") or any(found["attention"].values())
-    return FAILED if troubled else OK
+    return FAILED if health.needs_a_person else OK
 
 
-def _lines(found: dict[str, Any]) -> Iterable[str]:
-    for group, numbers in found.items():
-        for name, number in numbers.items():
-            yield f"{group} {name}: {number}"
+def _lines(found: Mapping[str, Any], group: str = "") -> Iterable[str]:
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            yield from _lines(value, f"{group}{name} ")
+        else:
+            yield f"{group}{name}: {value}"
+
+
+# --- cases ----------------------------------------------------------------------------
+
+
+def _add_cases(parser: argparse.ArgumentParser) -> None:
+    _add_factory(parser, _cases)
+    parser.add_argument("operation", nargs="?", help="show this one; none lists all")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--look-again", action="store_true", help="give it to the worker")
+    what.add_argument("--executed", metavar="PSP_ID", help="record what this one shows")
+    what.add_argument("--not-executed", action="store_true", help="fail it for good")
+    for name in ("actor", "reason", "evidence"):
+        parser.add_argument(f"--{name}", default="", help="for the payment's history")
+
+
+def _cases(options: argparse.Namespace) -> int:
+    operator = _service(options.factory).operator
+    if options.operation is None:
+        return _list_cases(operator)
+    if options.look_again:
+        found = operator.look_again(options.operation, actor=options.actor)
+    elif options.executed is not None or options.not_executed:
+        reference = options.executed
+        found = operator.resolve_case(
+            options.operation,
+            verdict=NotExecuted() if reference is None else Executed(reference),
+            actor=options.actor,
+            reason=options.reason,
+            evidence=options.evidence,
+        )
+    else:
+        found = operator.case(options.operation)
+    print(json.dumps(dataclasses.asdict(found), default=str, indent=2))
+    return OK
+
+
+def _list_cases(operator: Operator) -> int:
+    after: str | None = None
+    while True:
+        page = operator.cases(after=after)
+        for one in page.items:
+            when = one.opened_at.isoformat(timespec="seconds")
+            print(f"{one.operation_id} {one.operation} {one.payment_id} {when}")
+        after = page.next
+        if after is None:
+            return OK
 
 
 def _service(name: str) -> PaymentService:

@@ -10,6 +10,7 @@ Everything paykit raises on purpose, and the HTTP status a host may answer with.
     │   └── FinalRequired           422  a capture in parts must say if it is the last
     ├── NotFound                    404  no such payment (or it is another merchant's)
     ├── NotAllowed                  409  the thing's state does not allow the command
+    │   ├── AuthorizationExpired    409  too late to capture; authorize again
     │   ├── IllegalTransition       409  a lifecycle has no such transition
     │   ├── NotAvailable            409  the PSP or the card does not offer it
     │   ├── PaymentDisputed         409  a dispute keeps the charge from being refunded
@@ -34,6 +35,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AuthorizationExpired",
     "CardDataRefused",
     "FinalRequired",
     "IdempotencyKeyReused",
@@ -103,6 +105,14 @@ class NotAllowed(PaykitError):
     """The state of the payment or refund does not allow what was asked."""
 
     http_status = 409
+
+
+class AuthorizationExpired(NotAllowed):
+    """
+    The authorization ends, or has ended, too soon for a capture; nothing was sent.
+
+    Only a new payment, with its payer's consent, can take the money.
+    """
 
 
 class IllegalTransition(NotAllowed):

@@ -16,9 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from paykit import AsyncPaymentService, EventView, Money, PaymentView
+from paykit.testing.proxy import Lost, Proxy
 from paykit.testing.simulated import AsyncSimulatedPsp, SimulatedProvider
 from paykit.testing.stripe_server import StripeServer
-from tests.barriers.proxy import Lost, Proxy, proxied
+from tests.barriers.proxy import proxied
 from tests.databases import Database
 from tests.sweep.child import PATIENCE, Ahead
 from tests.sweep.paths import BOUNDARIES, Boundary
@@ -28,7 +29,7 @@ from tests.sweep.verdict import DAY, bare
 pytestmark = pytest.mark.parametrize("installed", ["postgresql"], indirect=True)
 
 COMMITS = [one for one in BOUNDARIES if (one.kind, one.when) == ("commit", "before")]
-LOST: list[Lost] = ["request", "reply", "way"]
+LOST: list[Lost] = ["request", "reply", "late"]
 
 COMMITS_MAX = 60
 """More than a worker makes for one payment."""

@@ -67,6 +67,7 @@ def test_what_the_provider_cannot_do_is_left_out_with_its_reason(
     assert [reason.partition(": Capabilities(")[0] for reason in sorted(reasons)] == [
         "the adapter offers no capture in parts",
         "the adapter offers no change of a payment",
+        "the adapter offers no list of events",
         "the adapter offers no manual capture",
         "the adapter offers no partial refund",
         "the adapter offers no raising of an authorization",

@@ -17,7 +17,7 @@ from tests.docs.reference import WRITTEN
 
 EVENTS = ROOT / "docs" / "reference" / "events.md"
 ROW = re.compile(
-    r"^\| `((?:payment|refund|dispute)\.\w+)` .*\| ([^|]*) \|$", re.MULTILINE
+    r"^\| `((?:payment|refund|dispute|delivery)\.\w+)` .*\| ([^|]*) \|$", re.MULTILINE
 )
 
 

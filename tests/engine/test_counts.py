@@ -158,4 +158,4 @@ def test_an_idle_worker_looks_once_at_each_queue(shop: Shop) -> None:
     shop.settle()
     with counting(shop) as counter:
         assert shop.work().total == 0
-    assert counter.commits == len(counter.statements) == 4
+    assert counter.commits == len(counter.statements) == 5

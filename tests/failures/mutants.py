@@ -69,6 +69,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         ("engine/hearing.py", "if env.world.now() >= at.write_until:", "if False:"),
     ),
     _mutant(
+        "06_given_up_on_a_word",
+        "the refund was made, and a person's guess makes room for a second one",
+        (
+            "operations/resolve_case.py",
+            "    if shown is not None and not isinstance(shown, Rejected):",
+            "    if False:",
+        ),
+    ),
+    _mutant(
         "07_key_in_use_is_not_refused",
         "every server that gets the request sends it",
         (
@@ -120,21 +129,33 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "an event that was faster than our commit is lost",
         (
             "operations/apply_event.py",
-            "    if payment is None:\n"
-            '        return Verdict("deferred", FOREIGN)\n'
-            "    request",
+            "    if payment is None:\n        return _foreign(subject)\n    note_proof",
             "    if payment is None:\n"
             '        return Verdict("ignored", FOREIGN)\n'
-            "    request",
+            "    note_proof",
         ),
     ),
     _mutant(
-        "12_metadata_not_looked_at",
+        "12_metadata_and_key_not_looked_at",
         "the event of a payment whose answer is on its way waits, or is lost",
         (
             "operations/links.py",
             "        ours = payment_of(subject.metadata)\n",
             "        ours = None\n",
+        ),
+        (
+            "operations/apply_event.py",
+            " or find_by_key(tx, binding, event)\n",
+            "\n",
+        ),
+    ),
+    _mutant(
+        "12_a_new_link_wakes_nothing",
+        "what was heard before the payment came back is never applied",
+        (
+            "store/schema/linking.py",
+            'WHERE {_WAITING}"\n)\n# What',
+            'WHERE {_WAITING} AND 0 = 1"\n)\n# What',
         ),
     ),
     _mutant(
@@ -152,12 +173,10 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "every delivery of an event is worked on, not every event",
         (
             "store/inbox.py",
-            "    return tx.on(inbox).execute(insert, row).first() is not None\n",
-            "    new = tx.on(inbox).execute(insert, row).first() is not None\n"
-            "    from datetime import timedelta\n"
+            '    if origin == "push":\n',
             "    from paykit.store import work as queue\n"
             '    queue.ensure(tx, "inbox", str(row["id"]), delay=timedelta(0))\n'
-            "    return new\n",
+            '    if origin == "push":\n',
         ),
     ),
     _known(15, "gross_posted_twice"),
@@ -166,9 +185,18 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "the one event that told of the money is skipped for ever",
         (
             "workers/inbox.py",
-            '    work.postpone(tx, "inbox", claimed.id, claimed.lease, delay=delay)\n'
-            '    return "retried"\n',
-            '    return _end(tx, claimed, "applied", reason)\n',
+            "        work.give_back(tx, claimed, "
+            "delay=_pause(RETRIES, row, failures - 1))\n",
+            '        return _end(tx, claimed, Verdict("applied", reason))\n',
+        ),
+    ),
+    _mutant(
+        "16_outage_counts_as_failure",
+        "after some hours without the PSP every event that needs it is dead",
+        (
+            "workers/inbox.py",
+            "phase = _fail if isinstance(answer, _REFUSED) else _unread\n",
+            "phase = _fail\n",
         ),
     ),
     _known(17, "payload_of_cyclic_status_applied"),
@@ -189,11 +217,62 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     _mutant(
         "19_poison_is_tried_for_ever",
         "a broken event keeps the worker busy, and nobody is told of it",
-        ("workers/inbox.py", "if claimed.attempts > len(RETRIES):", "if False:"),
+        ("workers/inbox.py", "dead = failures > len(RETRIES)", "dead = False"),
+    ),
+    _mutant(
+        "19_dead_after_one_failure",
+        "a bug of a minute leaves everything to a person",
         (
             "workers/inbox.py",
-            "delay = RETRIES[claimed.attempts - 1]",
-            "delay = RETRIES[0]",
+            "dead = failures > len(RETRIES)",
+            "dead = failures > 0",
+        ),
+    ),
+    _mutant(
+        "19_deaths_are_not_counted",
+        "one event kills every worker that starts, for ever",
+        (
+            "workers/inbox.py",
+            "if deaths and row.failures + deaths > len(RETRIES):",
+            "if False:",
+        ),
+    ),
+    _mutant(
+        "19_what_killed_a_worker_goes_with_others",
+        "one event that kills its worker keeps all others from being applied",
+        (
+            "store/inbox.py",
+            "rows = due[:1] if due and due[0].attempts else "
+            "[r for r in due if not r.attempts]",
+            "rows = due",
+        ),
+        (
+            "workers/inbox_batch.py",
+            "if held and not any(_alone(claimed) for claimed in left):",
+            "if held:",
+        ),
+    ),
+    _mutant(
+        "20_cursor_moves_before_the_page_is_kept",
+        "what was on a page whose worker died is never asked for again",
+        (
+            "workers/catch_up.py",
+            "        page = yield from _page(env, psp, job, cursor)\n",
+            "        page = yield from _page(env, psp, job, cursor)\n"
+            "        yield from commit(\n"
+            "            lambda tx, at=cursor, seen=page: cursors.advance(\n"
+            "                tx, at, newest=seen.newest, position=seen.next\n"
+            "            )\n"
+            "        )\n",
+        ),
+    ),
+    _mutant(
+        "20_nothing_is_read_twice",
+        "an event that the list shows a minute late is lost",
+        (
+            "store/cursors.py",
+            "OVERLAP: Final = timedelta(minutes=5)",
+            "OVERLAP: Final = timedelta(0)",
         ),
     ),
     _mutant(
@@ -309,6 +388,24 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
             "    if False:\n",
         ),
     ),
+    _mutant(
+        "29_captured_until_the_end",
+        "the goods leave, and the capture comes too late",
+        (
+            "operations/capture_payment.py",
+            "    if end is not None and tx.now >= end - margin:\n",
+            "    if False:\n",
+        ),
+    ),
+    _mutant(
+        "29_nobody_looks_at_the_end",
+        "money is held that nobody can take, and nobody is told",
+        (
+            "engine/clocks.py",
+            "    if end is not None and stay.state is PaymentState.AUTHORIZED:\n",
+            "    if False:\n",
+        ),
+    ),
     _known(30, "capture_not_claimed"),
     _mutant(
         "31_silence_is_final",
@@ -352,6 +449,29 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         ),
     ),
     _mutant(
+        "34_relay_deletes_what_it_did_not_publish",
+        "events that are delivered meanwhile never reach the broker",
+        (
+            "workers/relay.py",
+            "    ids = [one.claimed.id for one in held]\n",
+            "    ids = [one.claimed.id for one in held]\n"
+            "    from sqlalchemy import text\n"
+            "    every = \"DELETE FROM paykit_work WHERE queue = 'relay'\"\n"
+            "    tx.connection.execute(text(every))\n"
+            '    return ("published",) * len(ids)\n',
+        ),
+    ),
+    _mutant(
+        "34_given_up_without_a_person",
+        "what a handler failed on is never delivered, and nobody is told",
+        (
+            "workers/deliver.py",
+            '        work.park(tx, "delivery", '
+            "claimed.id, claimed.lease, reason=reason)\n",
+            '        work.finish(tx, "delivery", claimed.id, claimed.lease)\n',
+        ),
+    ),
+    _mutant(
         "35_currencies_may_be_mixed",
         "money is made from nothing",
         (
@@ -381,7 +501,52 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
             "    match answer:\n        case InFlight(",
         ),
     ),
+    _mutant(
+        "37_workers_queue_like_payers",
+        "payers wait behind everything that workers want to know",
+        (
+            "engine/limiter.py",
+            "_BOOKS: Final = frozenset({Priority.PAYER, Priority.RESOLVE})",
+            "_BOOKS: Final = frozenset(Priority)",
+        ),
+    ),
+    _mutant(
+        "37_each_process_takes_all",
+        "several processes ask more than the PSP allows, and payers are turned away",
+        (
+            "engine/gate.py",
+            "        processes = self.registration.living\n",
+            "        processes = 1\n",
+        ),
+    ),
     _known(38, "not_sent_after_unknown_is_definite"),
+    _mutant(
+        "38_no_breaker",
+        "every payer waits for the timeouts of a PSP that is known to be down",
+        (
+            "engine/breaker.py",
+            "    if state.probing or failures >= policy.failures:\n",
+            "    if state.probing:\n",
+        ),
+    ),
+    _mutant(
+        "38_breaker_stays_open",
+        "an outage of seconds closes the shop for good",
+        (
+            "engine/breaker.py",
+            "    expired = left <= timedelta(0) or left > _longest(policy)\n",
+            "    expired = False\n",
+        ),
+    ),
+    _mutant(
+        "38_resolver_is_kept_out_by_others",
+        "payments stay in doubt for as long as new ones fail",
+        (
+            "engine/gate.py",
+            "        if self.priority is Priority.RESOLVE:\n",
+            "        if False:\n",
+        ),
+    ),
     _mutant(
         "39_cancellation_reaches_the_answer",
         "the payer has paid, and what the PSP answered is lost",
@@ -440,12 +605,45 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         ),
     ),
     _mutant(
+        "45_nobody_is_waited_for_less_than_for_ever",
+        "the order can never be paid for again",
+        (
+            "engine/clocks.py",
+            "    if _Moment.ABANDONED in due:\n",
+            "    if False:\n",
+        ),
+    ),
+    _mutant(
+        "45_canceled_without_a_look_at_the_psp",
+        "a payer who has done everything right has the order canceled",
+        (
+            "workers/clocks.py",
+            "    proven = yield from read_subject(engine.env, subject)\n",
+            "    proven = True\n",
+        ),
+    ),
+    _mutant(
         "46_returned_debit_not_booked",
         "the books say paid, the bank has the money",
         (
             "operations/observe.py",
             "    if charge is None or not charge.returned:\n",
             "    if True:\n",
+        ),
+    ),
+    _mutant(
+        "47_the_first_page_counts_as_the_list",
+        "everything before the newest hundred events is passed over",
+        ("store/cursors.py", "    if position is not None:\n", "    if False:\n"),
+    ),
+    _mutant(
+        "47_a_page_that_cannot_be_read_is_empty",
+        "the cursor goes past what nobody has seen",
+        (
+            "workers/catch_up.py",
+            '    raise Delayed(f"the events could not be listed:'
+            ' {type(answer).__name__}")\n',
+            "    return EventPage(events=(), newest=None, next=None)\n",
         ),
     ),
 )

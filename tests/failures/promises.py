@@ -36,7 +36,6 @@ PROMISES: Final = tuple(
         6: (
             "A key that the PSP may have forgotten is only read about, and in the end "
             "a person decides.",
-            "a person's decision is not recorded through paykit",
         ),
         7: ("Of many servers with one idempotency key, one acts.",),
         8: ("A key is refused with other parameters, however they are written.",),
@@ -54,10 +53,7 @@ PROMISES: Final = tuple(
         ),
         18: ("A failure that is told after the success cancels nothing.",),
         19: ("A poisoned event is parked and shown, and the others go on.",),
-        20: (
-            "Events of days without an endpoint are fetched from the PSP's list.",
-            "a cursor over the PSP's list of events",
-        ),
+        20: ("Events of days without an endpoint are fetched from the PSP's list.",),
         21: (
             "Secrets can be rotated, and nothing forged or malformed gets in or "
             "raises.",
@@ -72,8 +68,6 @@ PROMISES: Final = tuple(
         29: (
             "A capture after the authorization has ended is refused, and the payment "
             "says that it has expired.",
-            "a worker that looks at `capture_before`, and a refusal before the PSP "
-            "is asked",
         ),
         30: ("Of a capture and a cancel at once, one wins and the other knows.",),
         31: ("A capture in parts must say whether it is the last one.",),
@@ -82,13 +76,10 @@ PROMISES: Final = tuple(
         34: ("An event that is committed late is delivered all the same.",),
         35: ("No repetition and no SQL by hand makes money from nothing.",),
         36: ("Amounts are what the PSP counts, in every currency.",),
-        37: (
-            "A storm of rate limits executes nothing and loses nothing.",
-            "a limiter that lets payers go before workers",
-        ),
+        37: ("A storm of requests loses nothing, and payers go before workers.",),
         38: (
-            "An outage fails nothing that is in flight, and refuses what is new.",
-            "a circuit breaker",
+            "An outage fails nothing that is in flight, refuses what is new at once, "
+            "and does not stop whoever resolves.",
         ),
         39: ("A canceled task loses no answer.",),
         40: ("Nothing that can be queued or stored holds the secret key.",),
@@ -99,13 +90,10 @@ PROMISES: Final = tuple(
             "A subscription that renews after its cancellation is shown.",
             "subscriptions",
         ),
-        45: (
-            "A payment whose payer never comes back from 3-D Secure ends.",
-            "a worker that cancels what waits for its payer for too long",
-        ),
+        45: ("A payment whose payer never comes back from 3-D Secure ends.",),
         46: ("A debit that the bank takes back is taken out of the books.",),
         47: (
-            "A report that is only half written is not taken for a whole one.",
+            "A list of events that is only half read is not taken for a whole one.",
             "reading the PSP's reports",
         ),
     }.items()

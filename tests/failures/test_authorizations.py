@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
 
 from paykit import (
+    AuthorizationExpired,
+    ClockPolicy,
     FinalRequired,
     IllegalTransition,
     InProgress,
@@ -58,6 +61,41 @@ def test_29_an_authorization_that_is_known_to_be_over_is_not_asked_for(
         shop.capture_payment(payment)
     assert len(shop.watch.sent) == sent
     _nothing_taken(shop, payment)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "captured"), [(-1, 1000), (0, 0), (1, 0)], ids=["before", "at", "after"]
+)
+def test_29_a_capture_that_may_come_too_late_is_refused_and_nothing_is_sent(
+    shop: Shop, seconds: int, captured: int
+) -> None:
+    payment = shop.authorized()
+    end = shop.authorized_until(payment) - ClockPolicy().capture_margin
+    shop.world.advance(end - shop.world.now() + timedelta(seconds=seconds))
+    shop.watch.sent.clear()
+    if captured:
+        shop.capture_payment(payment)
+    else:
+        with pytest.raises(AuthorizationExpired):
+            shop.capture_payment(payment)
+        assert shop.watch.sent == []
+    assert shop.at_psp()["captured"] == captured
+
+
+def test_29_an_authorization_that_nobody_captures_is_told_of_and_ends(
+    shop: Shop,
+) -> None:
+    payment = shop.authorized()
+    end = shop.authorized_until(payment)
+    told = []
+    while shop.world.now() < end:
+        shop.wait_and_work(timedelta(hours=6))
+        told.append("payment.authorization_expiring" in shop.event_types(payment))
+    # In the last day, and from then on.
+    assert (told.index(True), sum(told)) == (23, 5)
+    assert shop.get(payment).state is PaymentState.CANCELED
+    assert shop.watch.writes().count("cancel_payment") == 1
+    assert shop.at_psp()["captured"] == 0
 
 
 @pytest.mark.parametrize(

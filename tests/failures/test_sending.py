@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -14,9 +14,11 @@ from typing_extensions import override
 
 from paykit import (
     AsyncPaymentService,
+    Executed,
     InProgress,
     Money,
     NotAllowed,
+    NotExecuted,
     OutcomeUnknown,
     PaymentService,
     PaymentState,
@@ -48,6 +50,9 @@ def test_01_a_crash_after_the_psp_has_acted_acts_once(shop: Shop, method: str) -
     shop.watch.after = None
     with pytest.raises(InProgress):
         getattr(shop, method)(*subject, **fields)
+    # What could be read would be enough: let it be sent again.
+    for verb in ("find_payment", "find_refund"):
+        shop.sim.faults.add(Fault.LOSE_REQUEST, verb=verb)
     assert shop.wait_and_work(PATIENCE.lease).done["resume"] == {"done": 1}
     writes = [call for call in shop.watch.sent if call.idempotency_key]
     assert len(writes) == 2
@@ -175,6 +180,10 @@ def test_06_a_key_that_the_psp_may_have_forgotten_is_only_read_about(
         shop.create_payment(idempotency_key="k")
     shop.watch.sent.clear()
     shop.world.advance(timedelta(hours=25))
+    for verb in ("find_payment", "search_payments"):
+        shop.sim.faults.add(Fault.LOSE_REQUEST, verb=verb)
+    with pytest.raises(OutcomeUnknown):
+        shop.create_payment(idempotency_key="k")
     assert shop.create_payment(idempotency_key="k").psp_reference
     assert "create_payment" not in shop.watch.verbs()
     assert len(shop.sim.effects().charges) == 1
@@ -190,6 +199,55 @@ def test_06_what_no_read_can_settle_goes_to_a_person(shop: Shop) -> None:
     with pytest.raises(OutcomeUnknown, match="a person"):
         shop.create_payment(idempotency_key="k")
     assert shop.sim.effects().charges == {}
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_06_what_a_person_decides_is_recorded(shop: Shop, executed: bool) -> None:
+    """Not on a word alone, not too early, and with a name in the payment's history."""
+    payment = shop.paid()
+    shop.settle()
+    lost = Fault.LOSE_ANSWER if executed else Fault.LOSE_REQUEST
+    shop.sim.faults.add(lost, verb="create_refund", times=SENDS)
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="find_refund", times=None)
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="create_refund", times=None)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        shop.refund_payment(payment, idempotency_key="k")
+    says = {"actor": "kim", "reason": "asked the support", "evidence": "ticket 4711"}
+    operator = cast("PaymentService", shop.service).operator
+
+    def decide(verdict: Executed | NotExecuted) -> None:
+        operator.resolve_case(unknown.value.operation_id, verdict=verdict, **says)
+
+    for delay in PATIENCE.schedule:
+        with pytest.raises(NotAllowed):
+            decide(NotExecuted())
+        assert shop.column(payment, "refund_reserved") == 1000
+        shop.wait_and_work(delay)
+    (case,) = operator.cases().items
+    assert case.operation_id == unknown.value.operation_id
+    shop.sim.faults.clear()
+    shop.world.advance(timedelta(minutes=5))
+    if executed:
+        found: Any = shop.sim.call(
+            "find_refund", payment_intent=shop.reference(payment)
+        )
+        reference = found["data"][0]["id"]
+        with pytest.raises(NotAllowed):
+            decide(NotExecuted())
+        decide(Executed(reference))
+    else:
+        with pytest.raises(NotAllowed):
+            decide(Executed("re_invented"))
+        decide(NotExecuted())
+    assert operator.cases().items == ()
+    assert shop.balances().get("refunds:eur", 0) == 1000 * executed
+    assert shop.column(payment, "refund_reserved") == 1000 * executed
+    told = [
+        event.data
+        for event in cast("PaymentService", shop.service).payment_events(payment)
+        if event.type == "operation.case_resolved"
+    ]
+    assert [{name: one[name] for name in says} for one in told] == [says]
 
 
 class NextRelease(WatchedPsp):
@@ -251,13 +309,12 @@ def test_38_an_outage_fails_nothing_that_is_in_flight(shop: Shop) -> None:
     faults.add(Fault.LOSE_ANSWER, verb="create_refund")
     end = shop.world.now() + timedelta(minutes=10)
     faults.add(Fault.LOSE_REQUEST_UNSENT, times=None, until=end)
-    for method, payment in (
-        ("confirm_payment", opened),
-        ("capture_payment", held),
-        ("refund_payment", paid),
-    ):
+    for method, payment in (("confirm_payment", opened), ("capture_payment", held)):
         with pytest.raises(OutcomeUnknown):
             getattr(shop, method)(payment, idempotency_key=method)
+    # By now it is known that nobody answers.
+    with pytest.raises(PspUnavailable, match="nothing was executed"):
+        shop.refund_payment(paid, idempotency_key="refund_payment")
     with pytest.raises(PspUnavailable, match="nothing was executed"):
         shop.create_payment(idempotency_key="new")
     while shop.world.now() < end - timedelta(minutes=1):

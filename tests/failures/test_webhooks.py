@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -18,7 +19,9 @@ from paykit import (
     Worker,
     WorkReport,
 )
-from paykit.workers.inbox import DEFERRALS, RETRIES
+from paykit.testing.simulated import Fault
+from paykit.workers.inbox import DEFERRALS, LEASE, READS, RETRIES
+from paykit.workers.inbox_batch import process_batch
 from tests.barriers.crowd import crowd
 from tests.databases import Database
 from tests.failures.stories import (
@@ -76,6 +79,28 @@ def test_12_a_webhook_before_the_payment_is_here_waits_for_it(
     assert set(inbox_ends(replica).values()) == {"applied"}
     assert replica.get(made.id).paid
     assert replica.balances()["sales:eur"] == -1000
+    assert replica.charged() == 1
+
+
+def test_12_a_webhook_that_was_given_up_comes_back_with_its_payment(
+    quick: Shop, installed: Database
+) -> None:
+    """As above, and nobody repeats the call for longer than webhooks wait."""
+    quick.watch.after = die
+    with pytest.raises(Crash):
+        quick.create_payment(idempotency_key="k")
+    (event,) = quick.sim.events()
+    reference = str(event.object["id"])
+    quick.sim.call("confirm_payment", reference, payment_method=VISA)
+    replica = open_shop(installed, "threads", world=quick.world, sim=quick.sim)
+    assert set(replica.deliver()) == {200}
+    for delay in (timedelta(0), *DEFERRALS):
+        replica.wait_and_work(delay)
+    assert set(inbox_ends(replica).values()) == {"ignored"}
+    made = replica.create_payment(idempotency_key="k")
+    replica.work()
+    assert set(inbox_ends(replica).values()) == {"applied"}
+    assert replica.get(made.id).paid
     assert replica.charged() == 1
 
 
@@ -161,11 +186,11 @@ def test_14_an_event_that_comes_to_eight_servers_at_once_is_applied_once(
             receiver = WebhookReceiver(service)
             told = {receiver.receive(*webhook).status for webhook in webhooks}
             assert told == {200}
-            return Worker(service).run_once()
+            return Worker(service, only=["inbox"]).run_once()
 
         reports = servers.at_once(receive_and_work)
         while servers.service.health().pending["inbox"]:
-            reports.append(Worker(servers.service).run_once())
+            reports.append(Worker(servers.service, only=["inbox"]).run_once())
         ends = sum((Counter(one.done["inbox"]) for one in reports), Counter())
         assert ends["applied"] == len(webhooks)
         servers.settle()
@@ -218,6 +243,23 @@ def test_16_an_event_whose_handling_fails_is_tried_again(
     assert shop.get(payment).paid
 
 
+def test_16_an_event_that_waits_for_the_psp_outlives_an_outage(shop: Shop) -> None:
+    payment = shop.create_payment().id
+    shop.settle()
+    pay_elsewhere(shop, payment)
+    (event,) = events_of(shop, "payment_intent.succeeded")
+    # In another version it proves nothing, and the payment has to be read.
+    push_raw(shop, {**body_of(shop, event), "api_version": "2019-01-01"})
+    shop.sim.faults.add(Fault.LOSE_REQUEST, times=10_000)
+    for _ in range(20):
+        shop.wait_and_work(timedelta(hours=6))
+    assert inbox_ends(shop)[event.id] == "received"
+    shop.sim.faults.clear()
+    shop.wait_and_work(READS[-1])
+    assert inbox_ends(shop)[event.id] == "applied"
+    assert shop.get(payment).paid
+
+
 def _divide_by_zero(_: bytes) -> Any:
     raise ZeroDivisionError("a bug of ours")
 
@@ -253,5 +295,35 @@ def test_19_a_poisoned_event_is_parked_and_the_others_go_on(
     ends = inbox_ends(shop)
     assert Counter(ends.values())["dead"] == len(POISON)
     assert ends["evt_new_word"] == "applied"
-    assert shop.wait(shop.service.health()).inbox["dead"] == len(POISON)
+    assert shop.wait(shop.service.health()).inbox.dead == len(POISON)
     assert shop.wait(shop.service.health()).pending["inbox"] == 0
+
+
+def test_19_an_event_that_kills_its_workers_is_parked_and_the_others_go_on(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "paykit")
+    payments = [shop.create_payment().id for _ in range(2)]
+    for payment in payments:
+        pay_elsewhere(shop, payment)
+    shop.deliver()
+    read, deadly = shop.psp.read_event, events_of(shop, "payment_intent.created")[0].id
+
+    def kill(body: bytes) -> Any:
+        if deadly.encode() in body:
+            raise Crash
+        return read(body)
+
+    monkeypatch.setattr(shop.psp, "read_event", kill)
+    deaths = 0
+    for _ in range(3 * len(RETRIES)):
+        try:
+            while shop.run(process_batch(shop.service.engine.env, 100)):
+                pass
+        except Crash:
+            deaths += 1
+            shop.world.advance(LEASE)
+    assert deaths == len(RETRIES) + 1
+    assert [id_ for id_, end in inbox_ends(shop).items() if end == "dead"] == [deadly]
+    assert Counter(inbox_ends(shop).values()).keys() == {"applied", "dead"}
+    assert all(shop.get(payment).paid for payment in payments)

@@ -20,7 +20,7 @@ from paykit.cli import FAILED, OK, WRONG_USE, add_arguments, main, run
 from paykit.clock import SYSTEM
 from paykit.store import create_all
 from paykit.store.migrations import LATEST, check, sql
-from paykit.store.schema import operation, reconciliation_break
+from paykit.store.schema import case, reconciliation_break
 from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
 from tests.databases import Database
 
@@ -237,9 +237,10 @@ def test_health_counts_what_is_pending(
 ) -> None:
     _pay(engine)
     assert main(["health", "--factory", "shop:service"]) == OK
-    assert "pending inbox: 0\n" in capsys.readouterr().out
+    assert "queues inbox pending: 0\n" in capsys.readouterr().out
     assert main(["health", "--factory", "shop:service", "--json"]) == OK
-    assert json.loads(capsys.readouterr().out)["pending"]["inbox"] == 0
+    queues = json.loads(capsys.readouterr().out)["queues"]
+    assert queues["inbox"]["pending"] == 0
 
 
 @pytest.mark.parametrize("what", ["cases", "breaks"])
@@ -250,7 +251,10 @@ def test_health_fails_when_a_person_is_needed(
     (payment,) = service.list_payments().items
     with engine.begin() as connection:
         if what == "cases":
-            connection.execute(operation.update().values(status="case"))
+            opened = {"id": SYSTEM.new_uuid(), "operation_id": "op", "name": "x"}
+            why = {"merchant_id": "default", "why": "?", "seen": []}
+            row = {**opened, **why, "opened_at": SYSTEM.now()}
+            connection.execute(case.insert(), row)
         else:
             values = {"id": "b", "merchant_id": "default", "payment_id": payment.id}
             more = {"kind": "x", "detail": {}, "opened_at": SYSTEM.now()}
@@ -267,7 +271,8 @@ def test_health_fails_when_a_webhook_is_dead(
         connection.execute(
             text(
                 "INSERT INTO paykit_inbox (id, binding, event_id, event_type, body, "
-                "status, received_at) VALUES ('e', 'b', 'e', 't', '', 'dead', :now)"
+                "status, dead_at, received_at) "
+                "VALUES ('e', 'b', 'e', 't', '', 'dead', :now, :now)"
             ),
             {"now": "2026-01-01 00:00:00"},
         )

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.mutants.asking import ASKING
+from tests.mutants.messages import MESSAGES
+from tests.mutants.money import MONEY
+from tests.mutants.mutant import AREAS, Mutant, Patch
+from tests.mutants.mutant import mutant as _mutant
 
-__all__ = ["MUTANTS", "Mutant", "Patch"]
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """Replace `old` by `new` in `file`; `old` must be there exactly once."""
-
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One bug that somebody might write, and what it would do to a customer."""
-
-    name: str
-    harm: str
-    patches: tuple[Patch, ...]
-    in_ci: bool = False
-    """Whether every CI run checks it; the others are for ``nox -s mutants``."""
-
-
-def _mutant(
-    name: str, harm: str, *patches: tuple[str, str, str], in_ci: bool = False
-) -> Mutant:
-    return Mutant(name, harm, tuple(Patch(*patch) for patch in patches), in_ci)
-
+__all__ = ["AREAS", "MUTANTS", "Mutant", "Patch"]
 
 MUTANTS: tuple[Mutant, ...] = (
     _mutant(
@@ -61,6 +38,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "        if is_no_effect(answer):",
         ),
         in_ci=True,
+        area="resolver",
     ),
     _mutant(
         "no_fencing",
@@ -76,7 +54,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "many(FINISH)",
         ),
         (
-            "engine/stand.py",
+            "engine/resolving.py",
             '        work.postpone(tx, "operation", row.id, at.lease, delay=delay)\n',
             "        try:\n"
             "            work.postpone("
@@ -142,6 +120,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "fact_key=capture_fact(row.binding, str(tx.new_uuid()), total),",
         ),
         in_ci=True,
+        area="ledger",
     ),
     _mutant(
         "stale_read_applied",
@@ -151,6 +130,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "(read is None or read.version != payment.version)",
             "read is None",
         ),
+        area="inbox",
     ),
     _mutant(
         "payload_of_cyclic_status_applied",
@@ -165,6 +145,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "cyclic = subject.status in _CYCLIC and payment.state in _OPEN",
             "cyclic = False",
         ),
+        area="inbox",
     ),
     _mutant(
         "execute_before_ignored",
@@ -180,6 +161,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "tx.now >= row.execute_before",
             "        late = False",
         ),
+        area="resolver",
     ),
     _mutant(
         "failed_refund_keeps_its_reservation",
@@ -189,6 +171,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "    if after.state in _OVER:\n",
             "    if False:\n",
         ),
+        area="refunds",
     ),
     _mutant(
         "refund_failure_not_booked",
@@ -198,6 +181,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "    if before.state is RefundState.SUCCEEDED:\n",
             "    if False:\n",
         ),
+        area="refunds",
     ),
     _mutant(
         "refund_not_reserved",
@@ -207,6 +191,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "        <= payment.c.captured\n",
             "        >= 0\n",
         ),
+        area="refunds",
     ),
     _mutant(
         "claim_never_released",
@@ -221,10 +206,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "work_finished_before_it_is_done",
         "an operation whose outcome is unknown is never looked at again",
         (
-            "engine/stand.py",
+            "engine/resolving.py",
             '        work.postpone(tx, "operation", row.id, at.lease, delay=delay)',
             '        work.finish(tx, "operation", row.id, at.lease)',
         ),
+        area="resolver",
     ),
     _mutant(
         "fee_posted_per_look",
@@ -234,14 +220,35 @@ MUTANTS: tuple[Mutant, ...] = (
             "fact_key=balance_fact(row.binding, one.reference),",
             "fact_key=balance_fact(row.binding, str(tx.new_uuid())),",
         ),
+        area="ledger",
     ),
     _mutant(
         "no_evidence_after_conflict",
         "an operation that was done already ends as a case",
         (
             "engine/hearing.py",
-            "    if isinstance(answer, Conflict | Unknown):\n",
+            "    if isinstance(answer, Conflict | Unknown) "
+            "and (sent or before is None):\n",
+            "    if False:\n",
+        ),
+        (
+            "engine/hearing.py",
+            "    if at.maybe_executed "
+            "or env.world.now() >= at.attempt.write_deadline:\n",
+            "    if False:\n",
+        ),
+        area="resolver",
+    ),
+    _mutant(
+        "clock_never_cancels",
+        "the order of a payer who has left can never be paid for again",
+        (
+            "engine/clocks.py",
+            "    if _Moment.ABANDONED in due:\n",
             "    if False:\n",
         ),
     ),
+    *ASKING,
+    *MESSAGES,
+    *MONEY,
 )

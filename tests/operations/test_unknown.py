@@ -211,6 +211,7 @@ def test_nothing_milder_undoes_a_doubt(quick: Shop, method: str) -> None:
         _call(quick, method, subject)
     quick.sim.faults.add(Fault.RATE_LIMIT, verb=verb, times=SENDS)
     assert quick.wait_and_work(FIRST_LOOK).done["resume"] == {"OutcomeUnknown": 1}
+    quick.sim.faults.clear()  # what is left of them: the breaker held sends back
     _assert_done(quick, method, _call(quick, method, subject))
 
 

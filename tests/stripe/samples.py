@@ -17,9 +17,12 @@ from paykit.psp import (
     FindRefund,
     IncrementAuthorization,
     ListBalanceTransactions,
+    ListEvents,
+    ListWebhookEndpoints,
     ReadPayment,
     ReadRefund,
     ReadRequest,
+    SearchPayments,
     UpdatePayment,
     WriteRequest,
 )
@@ -98,7 +101,11 @@ READS: Final[dict[str, ReadRequest]] = {
     "read_refund": ReadRefund(refund="re_1"),
     "find_payment": FindPayment(metadata={"paykit_operation": "op_1"}, since=SINCE),
     "find_refund": FindRefund(payment="pi_1", metadata={"paykit_operation": "op_3"}),
+    "search_payments": SearchPayments(metadata={"paykit_operation": "op_1"}),
     "list_balance_transactions": ListBalanceTransactions(source="ch_1"),
+    "list_events": ListEvents(since=SINCE),
+    "list_events_after": ListEvents(since=SINCE, position="evt_1"),
+    "list_webhook_endpoints": ListWebhookEndpoints(),
 }
 
 

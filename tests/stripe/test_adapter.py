@@ -13,7 +13,14 @@ import pytest
 import respx
 import stripe
 
-from paykit.psp import AsyncPsp, Psp, SignatureInvalid, Succeeded, binding_of
+from paykit.psp import (
+    AsyncPsp,
+    Psp,
+    RequestLimits,
+    SignatureInvalid,
+    Succeeded,
+    binding_of,
+)
 from paykit.stripe import API_VERSION, AsyncStripePsp, StripePsp
 from tests.stripe.conftest import Send
 from tests.stripe.samples import (
@@ -46,6 +53,20 @@ def test_both_adapters_are_what_the_engine_asks_for(psp: StripePsp) -> None:
     for adapter in (blocking, asynchronous):
         assert adapter.provider == "stripe"
         assert adapter.capabilities.key_retention == timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("key", "per_second"), [("sk_live_abc", 100), ("sk_test_abc", 25)]
+)
+def test_the_limits_are_those_of_the_mode_unless_others_were_agreed(
+    key: str, per_second: float
+) -> None:
+    published = RequestLimits(per_second=per_second, per_endpoint=25)
+    agreed = RequestLimits(per_second=500, per_endpoint=200)
+    assert AsyncStripePsp(key).capabilities.limits == published
+    assert AsyncStripePsp(key, limits=agreed).capabilities.limits == agreed
+    local = AsyncStripePsp(key, base_url="http://127.0.0.1:1")
+    assert local.capabilities.limits is None
 
 
 def test_both_adapters_prepare_the_same_call(psp: StripePsp) -> None:

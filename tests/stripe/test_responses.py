@@ -294,6 +294,33 @@ def test_a_list_that_cannot_be_read_is_not_definite(
     assert isinstance(_heard(stripe_api, send, "find_payment", page), Unknown)
 
 
+def _searched(*things: Json, page: str | None = None) -> Json:
+    more = {"has_more": page is not None, "next_page": page}
+    return {"object": "search_result", "data": list(things), **more}
+
+
+def test_an_index_is_searched_page_by_page(
+    stripe_api: respx.MockRouter, send: Send
+) -> None:
+    """Its pages have marks of their own, and its object another name."""
+    first = _searched(_other(1), page="after_1")
+    last = _searched(payment_intent())
+    answer = _heard(stripe_api, send, "search_payments", first, last)
+    assert isinstance(answer, Succeeded)
+    assert isinstance(answer.snapshot, PaymentSnapshot)
+    one, two = (call.request.url.params for call in stripe_api.calls)
+    assert one["query"] == "metadata['paykit_operation']:'op_1'"
+    assert (two["query"], two["page"]) == (one["query"], "after_1")
+    assert "starting_after" not in two
+
+
+def test_an_index_may_find_nothing(stripe_api: respx.MockRouter, send: Send) -> None:
+    answer = _heard(stripe_api, send, "search_payments", _searched(_other(1)))
+    assert answer == Succeeded(snapshot=None, request_id="req_1")
+    listed = _heard(stripe_api, send, "search_payments", listing())
+    assert isinstance(listed, Unknown)
+
+
 def test_a_search_that_breaks_off_gives_the_error_of_its_page(
     stripe_api: respx.MockRouter, send: Send
 ) -> None:

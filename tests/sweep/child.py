@@ -1,5 +1,5 @@
 """
-Processes that run one operation, and are killed at one boundary of it.
+Processes that run one operation or one duty, and are killed at one boundary of it.
 
 ``python -m tests.sweep.child`` is the helper: it imports everything once and then forks
 one process for each job that it reads, so that a sweep of fifty deaths does not import
@@ -25,9 +25,11 @@ from typing_extensions import override
 
 from paykit import Money, PaymentService, Policy
 from paykit.clock import SYSTEM
-from paykit.engine import Ask, Driver, Effect
+from paykit.engine import Ask, Deliver, Driver, Effect
 from paykit.store.tx import Tx
 from paykit.stripe import StripePsp
+from paykit.workers.duties import chosen, run_duty
+from tests.sweep.handler import note
 
 T = TypeVar("T")
 
@@ -45,12 +47,13 @@ _LIFETIME_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One call of the service, and where its process dies."""
+    """One call of the service, or one duty of a worker, and where its process dies."""
 
     database: str
     psp: str
     """The base URL of the local Stripe."""
     method: str
+    """Of the service; or the name of a duty, which takes no arguments."""
     arguments: dict[str, Any]
     number: int = 0
     """Die at this effect, counted from 1; 0 lives on."""
@@ -120,6 +123,8 @@ class MortalDriver(Driver):
 
     @override
     def perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Deliver):
+            return self._deliver_and_die(effect)
         if not isinstance(effect, Ask):
             return super().perform(effect)
         self.life.begin("ask")
@@ -132,6 +137,12 @@ class MortalDriver(Driver):
     def commit(self, phase: Callable[[Tx], T]) -> T:
         self.life.begin("commit")
         result = super().commit(phase)
+        self.life.boundary("after")
+        return result
+
+    def _deliver_and_die(self, effect: Deliver[Any]) -> Any:
+        self.life.begin("delivery")
+        result = super().perform(effect)
         self.life.boundary("after")
         return result
 
@@ -161,7 +172,11 @@ def _live(job: Job, report: Callable[[str], object]) -> None:
         installation=INSTALLATION,
     )
     service.driver = mortal(service.driver, Life(job.number, job.when, report))
-    getattr(service, job.method)(**with_money(job.arguments))
+    service.on("*")(note)
+    if job.method in chosen(service):
+        run_duty(service, job.method)
+    else:
+        getattr(service, job.method)(**with_money(job.arguments))
 
 
 def with_money(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -131,30 +131,9 @@ def test_a_failed_event_is_tried_again_before_the_next_one(shop: Shop) -> None:
     shop.paid()
     shop.work()
     for delay in RETRIES[:2]:
-        assert shop.wait_and_work(delay - timedelta(milliseconds=1)).total in {0, 1}
-        shop.wait_and_work(timedelta(milliseconds=1))
+        shop.wait_and_work(delay * 0.7)
+        shop.wait_and_work(delay * 0.3)
     assert [event.sequence for event in seen] == [1, 2, 2, 2, 3, 4]
-
-
-def test_a_handler_that_keeps_failing_is_tried_every_day(shop: Shop) -> None:
-    payment = shop.paid()
-    repaired = [False]
-
-    def fail(event: EventView) -> None:
-        if not repaired[0]:
-            raise Nope
-
-    seen = _listen(shop, "payment.created", fail)
-    shop.work()
-    for delay in RETRIES:
-        shop.wait_and_work(delay)
-    assert len(seen) == len(RETRIES) + 1
-    for _ in range(3):
-        shop.wait_and_work(timedelta(days=1))
-    assert len(seen) == len(RETRIES) + 4
-    repaired[0] = True
-    ends = shop.wait_and_work(timedelta(days=1)).done["deliver"]
-    assert ends == {"delivered": len(shop.event_types(payment))}
 
 
 def test_what_a_failing_handler_wrote_is_taken_back(shop: Shop) -> None:

@@ -26,13 +26,15 @@ from paykit.engine.bindings import PspDirectory
 from paykit.engine.drivers import (
     RETRY,
     WRONG_COLOUR,
+    WRONG_PUBLISHER,
     inside_transaction,
     refuse_inside_transaction,
     unforeseen,
 )
-from paykit.engine.effects import Ask, Commit, Deliver, Effect, Flow, Sleep
+from paykit.engine.effects import Ask, Commit, Deliver, Effect, Flow, Publish, Sleep
 from paykit.errors import UsageError
 from paykit.psp import AnyPsp, AsyncPsp
+from paykit.queue import awaits
 from paykit.store.sqlite import immediate
 from paykit.store.tx import Tx
 from paykit.store.version import SchemaGuard
@@ -120,6 +122,10 @@ class AsyncDriver:
                     return unforeseen(psp, error)
             case Deliver():
                 return await self._deliver(effect)
+            case Publish(publisher, messages):
+                if not awaits(publisher):
+                    raise UsageError(WRONG_PUBLISHER.format("an asyncio", ""))
+                await publisher.publish(messages)
             case Sleep(seconds):
                 await asyncio.sleep(seconds)
 

@@ -30,9 +30,10 @@ from tenacity import (
 
 from paykit.clock import World
 from paykit.engine.bindings import PspDirectory
-from paykit.engine.effects import Ask, Commit, Deliver, Effect, Flow, Sleep
+from paykit.engine.effects import Ask, Commit, Deliver, Effect, Flow, Publish, Sleep
 from paykit.errors import TransactionOpen, UsageError
 from paykit.psp import Answer, AnyPsp, Psp, Unknown
+from paykit.queue import awaits
 from paykit.store.sqlite import immediate
 from paykit.store.tx import Tx
 from paykit.store.version import SchemaGuard
@@ -41,6 +42,7 @@ __all__ = [
     "RETRY",
     "WRONG_COLOUR",
     "WRONG_HANDLER",
+    "WRONG_PUBLISHER",
     "Driver",
     "inside_transaction",
     "refuse_inside_transaction",
@@ -112,6 +114,10 @@ WRONG_HANDLER: Final = (
     "a handler that is a coroutine function needs an AsyncPaymentService"
 )
 
+WRONG_PUBLISHER: Final = (
+    "this service needs {} publisher; for the other kind there is {}PaymentService"
+)
+
 RETRY: Final[dict[str, Any]] = {
     "retry": retry_if_exception(_is_transient),
     "stop": stop_after_attempt(8),
@@ -167,6 +173,10 @@ class Driver:
                     return unforeseen(psp, error)
             case Deliver():
                 return self._deliver(effect)
+            case Publish(publisher, messages):
+                if awaits(publisher):
+                    raise UsageError(WRONG_PUBLISHER.format("a blocking", "Async"))
+                publisher.publish(messages)
             case Sleep(seconds):
                 time.sleep(seconds)
 

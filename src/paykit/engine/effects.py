@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from paykit.psp import Call
+from paykit.queue import AnyPublisher, Message
 from paykit.store.tx import Tx
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "Deliver",
     "Effect",
     "Flow",
+    "Publish",
     "Sleep",
     "commit",
     "deliver",
+    "publish",
     "sleep",
 ]
 
@@ -68,7 +71,19 @@ class Deliver(Generic[T]):
     done: Callable[[Tx], None]
 
 
-Effect: TypeAlias = Commit[Any] | Ask | Sleep | Deliver[Any]
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Hand `messages` to the host's broker, outside of any transaction.
+
+    What the publisher raises is raised in the flow; only a return means that the broker
+    has them all.
+    """
+
+    publisher: AnyPublisher
+    messages: tuple[Message, ...]
+
+
+Effect: TypeAlias = Commit[Any] | Ask | Sleep | Deliver[Any] | Publish
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -76,6 +91,11 @@ def commit(phase: Callable[[Tx], T]) -> Flow[T]:
     """Yield a `Commit`; typed, unlike a bare ``yield``."""
     result: T = yield Commit(phase)
     return result
+
+
+def publish(publisher: AnyPublisher, messages: Sequence[Message]) -> Flow[None]:
+    """Yield a `Publish`."""
+    yield Publish(publisher, tuple(messages))
 
 
 def sleep(seconds: float) -> Flow[None]:

@@ -9,7 +9,7 @@ shares its transaction with the first phase, so one PSP call costs two commits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,10 +19,12 @@ from pydantic import BaseModel
 from paykit.engine import stand
 from paykit.engine.asking import ask
 from paykit.engine.effects import Flow, commit
-from paykit.engine.hearing import hear
+from paykit.engine.hearing import Heard, hear
 from paykit.engine.keys import fingerprint, operation_id
+from paykit.engine.limiter import Priority
 from paykit.engine.operation import Context, Operation
 from paykit.engine.outcome import is_definite, is_no_effect
+from paykit.engine.resolving import wait
 from paykit.engine.stand import Ended, Environment, Standing, Waiting
 from paykit.errors import (
     IdempotencyKeyReused,
@@ -38,6 +40,8 @@ from paykit.psp import (
     Answer,
     AnyPsp,
     Misconfigured,
+    NotExecuted,
+    NotSent,
     Rejected,
     Unknown,
     binding_of,
@@ -67,22 +71,26 @@ class Engine:
         self, op: Operation[C, R], command: C, *, key: str, merchant: str
     ) -> Flow[R]:
         """Run `op` once for `key`, go on with it, or repeat its result."""
+        call = replace(self, env=self.env.beginning())
         lease = self.env.world.new_uuid()
         where = yield from commit(
             lambda tx: self.begin(tx, op, command, key, merchant, lease)
         )
-        return (yield from self._finish(op, where))
+        return (yield from call._finish(op, where))
 
     def resume(self, op: Operation[Any, R], operation: str, lease: UUID) -> Flow[R]:
         """Go on with an operation whose work is held under `lease`."""
+        resolving = replace(self.env, priority=Priority.RESOLVE)
+        call = replace(self, env=resolving.beginning())
         where = yield from commit(partial(self._reopen, op, operation, lease))
-        return (yield from self._finish(op, where))
+        return (yield from call._finish(op, where))
 
     def take_over(self, op: Operation[Any, R], operation: str) -> Flow[R]:
         """Claim one operation and bring it to its end, for a caller who knows it."""
+        call = replace(self, env=self.env.beginning())
         lease = self.env.world.new_uuid()
         where = yield from commit(partial(self._claim, op, operation, lease))
-        return (yield from self._finish(op, where))
+        return (yield from call._finish(op, where))
 
     # -- phases: each runs inside one transaction ---------------------------------
 
@@ -103,6 +111,7 @@ class Engine:
             operation_id=id_,
             merchant=merchant,
             binding=binding_of(psp),
+            policy=self.env.policy,
             execute_before=None if within is None else tx.now + within,
         )
         row = stand.new_operation(tx, op, ctx, command, key, lease)
@@ -138,8 +147,7 @@ class Engine:
         self,
         op: Operation[Any, R],
         at: Standing[R],
-        heard: tuple[Answer, ...],
-        answer: Answer,
+        heard: Heard,
         phase_id: UUID,
         tx: Tx,
     ) -> stand.Where[R] | None:
@@ -153,11 +161,11 @@ class Engine:
         if row.phase_id == phase_id:
             # This very phase was committed, and only the reply was lost.
             return stand.where(tx, self.env, op, row, at.lease, held=True)
-        for one in heard:
+        for one in heard.sent:
             operations.store_answer(tx, at.attempt.id, one)
         if not holds:
             return None
-        return self._advance(tx, op, at, row, answer, phase_id)
+        return self._advance(tx, op, at, row, heard, phase_id)
 
     def _holds(self, tx: Tx, at: Standing[R]) -> bool:
         lease = self.env.policy.lease
@@ -173,11 +181,12 @@ class Engine:
         op: Operation[Any, R],
         at: Standing[R],
         row: operations.OperationRow,
-        answer: Answer,
+        heard: Heard,
         phase_id: UUID,
     ) -> stand.Where[R]:
         leg = op.leg(at.point)
-        ctx = stand.context_of(row)
+        answer = heard.answer
+        ctx = stand.context_of(self.env, row)
         if not is_definite(answer):
             # Somebody who lost the lease may have heard it (DESIGN law 2).
             answer = stand.heard_by_anyone(tx, at.attempt) or answer
@@ -196,7 +205,7 @@ class Engine:
             return stand.advance(tx, self.env, op, ctx, step, at.lease, phase_id)
         if leg is not op.legs[0] and is_no_effect(answer):
             answer = Unknown(reason=f"an earlier step was begun; now: {answer.reason}")
-        return stand.wait(tx, self.env, row, at, answer, phase_id)
+        return wait(tx, self.env, row, at, answer, phase_id, heard.seen)
 
     # -- flows: control across transactions ---------------------------------------
 
@@ -204,11 +213,9 @@ class Engine:
         secret: str | None = None
         while isinstance(where, Standing):
             leg = op.leg(where.point)
-            heard, answer = yield from hear(self.env, leg, where)
-            secret = client_secret_of(answer) or secret
-            phase = partial(
-                self._record, op, where, heard, answer, self.env.world.new_uuid()
-            )
+            heard = yield from hear(self.env, leg, where)
+            secret = client_secret_of(heard.answer) or secret
+            phase = partial(self._record, op, where, heard, self.env.world.new_uuid())
             moved = yield from commit(phase)
             if moved is None:
                 raise LeaseLost(
@@ -256,6 +263,13 @@ def _outcome(answer: Answer) -> str | None:
     return type(answer).__name__ if known else None
 
 
+def _hint(answer: Answer) -> float | None:
+    """Return after how many seconds a new call may have a chance, if anybody said."""
+    if isinstance(answer, NotSent | NotExecuted):
+        return answer.retry_after_seconds
+    return None
+
+
 def _reused(key: str, what: str) -> str:
     return (
         f"the idempotency key {key[:8]!r}… was used before with {what}; "
@@ -272,7 +286,7 @@ def _waiting(where: Waiting) -> PaykitError:
             return PspUnavailable(
                 f"nothing was executed ({answer.reason}); repeat the call with the "
                 "same key",
-                retry_after_seconds=after,
+                retry_after_seconds=_hint(answer) or after,
             )
         case None:
             return InProgress(

@@ -1,34 +1,34 @@
 """
-Hearing what an attempt comes to: send it, read what cannot be told from the answer.
+Hearing what an attempt comes to: read if it may have been executed, send it, read what
+cannot be told from the answer.
 
 These are flows between two phases of the engine; nothing here touches the database.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from paykit.engine.asking import ask
 from paykit.engine.effects import Flow, sleep
+from paykit.engine.evidence import Finding, Seen, look
 from paykit.engine.operation import Leg
 from paykit.engine.outcome import fold, is_definite, is_no_effect
 from paykit.engine.stand import Environment, Standing
 from paykit.psp import (
     Answer,
     Conflict,
-    InFlight,
     Misconfigured,
-    NotExecuted,
     NotSent,
     Rejected,
-    Succeeded,
     Unknown,
 )
 
-__all__ = ["hear"]
+__all__ = ["Heard", "hear"]
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -38,69 +38,82 @@ _LONGEST_PAUSE = 10.0
 _TOO_LATE = NotSent(reason="the time in which it may be sent has passed")
 
 
-def hear(
-    env: Environment, leg: Leg[Any, R], at: Standing[R]
-) -> Flow[tuple[tuple[Answer, ...], Answer]]:
-    """Return all that was heard, and what it comes to."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What an attempt came to."""
+
+    answer: Answer
+    """What everything says together."""
+    sent: tuple[Answer, ...] = ()
+    """What was heard to sends, word by word."""
+    seen: tuple[Seen, ...] = ()
+    """What was read in order to find out."""
+
+
+def hear(env: Environment, leg: Leg[Any, R], at: Standing[R]) -> Flow[Heard]:
+    """
+    Return all that was heard, and what it comes to.
+
+    An attempt that may have been executed is read about before it is sent again, and
+    so is one that may not be sent any more. A first send needs no read before it.
+    """
     if at.answer is not None and is_definite(at.answer):
-        return (), at.answer
-    heard: list[Answer] = []
+        return Heard(answer=at.answer)
+    before: Finding | None = None
+    if at.maybe_executed or env.world.now() >= at.attempt.write_deadline:
+        before = yield from look(env, leg, at)
+        if before.answer is not None:
+            return Heard(answer=before.answer, seen=before.seen)
+    sent: list[Answer] = []
     answer: Answer
     if isinstance(at.answer, Conflict):
         answer = at.answer
     else:
-        answer = yield from _send(env, at, heard)
-    if isinstance(answer, Conflict | Unknown):
-        otherwise = _undone(at, heard, answer)
-        answer = (yield from _look(env, leg, at, otherwise)) or answer
-    return tuple(heard), answer
+        answer = yield from _send(env, at, sent)
+    seen = () if before is None else before.seen
+    if isinstance(answer, Conflict | Unknown) and (sent or before is None):
+        after = yield from look(env, leg, at)
+        undone = _undone(at, sent, answer) if after.readable else None
+        answer, seen = after.answer or undone or answer, after.seen
+    return Heard(answer=answer, sent=tuple(sent), seen=seen)
 
 
 def _send(env: Environment, at: Standing[Any], heard: list[Answer]) -> Flow[Answer]:
     """Send the attempt until something definite is heard, or patience ends."""
+    thing: str | None = getattr(at.state, "payment_id", None)
+    until = env.deadline()
     maybe_executed = at.maybe_executed
     folded = fold(maybe_executed, _TOO_LATE)
     for number in range(1, env.policy.sends + 1):
         if env.world.now() >= at.write_until:
             return folded
-        answer = yield from ask(env, at.attempt.binding, at.attempt.call)
+        answer = yield from ask(env, at.attempt.binding, at.attempt.call, thing=thing)
         heard.append(answer)
         folded = fold(maybe_executed, answer)
         if is_definite(folded) or isinstance(answer, Conflict | Misconfigured):
             return folded
         maybe_executed = maybe_executed or not is_no_effect(answer)
-        pause = _pause(env, answer, number)
-        if number == env.policy.sends or pause > _LONGEST_PAUSE:
+        pause = _pause(env, at, answer, number, until)
+        if pause is None:
             return folded
         yield from sleep(pause)
     return folded
 
 
-def _pause(env: Environment, answer: Answer, number: int) -> float:
-    pause = env.policy.pause_seconds(number)
-    if isinstance(answer, NotExecuted | InFlight | Unknown):
-        return max(pause, answer.retry_after_seconds or 0.0)
-    return pause
-
-
-def _look(
-    env: Environment, leg: Leg[Any, R], at: Standing[R], otherwise: Answer | None
-) -> Flow[Answer | None]:
-    """
-    Read before anything is decided or sent again (DESIGN section 6).
-
-    `otherwise` is the answer if what was read does not tell.
-    """
-    binding = at.attempt.binding
-    request = leg.read(at.state)
-    call = env.psps.for_binding(binding).prepare(request, None)
-    evidence = yield from ask(env, binding, call)
-    if not isinstance(evidence, Succeeded):
+def _pause(
+    env: Environment,
+    at: Standing[Any],
+    answer: Answer,
+    number: int,
+    until: datetime,
+) -> float | None:
+    """Return the seconds until the next send, or None if there is none in this call."""
+    held_back = isinstance(answer, NotSent) and answer.retry_after_seconds is not None
+    if held_back or number == env.policy.sends:
         return None
-    judged = leg.judge(at.state, evidence.snapshot)
-    if judged is None:
-        return otherwise
-    return replace(judged, request_id=evidence.request_id)
+    pause = env.policy.pause_seconds(answer, number, at.attempt.id)
+    too_long = env.world.now() + timedelta(seconds=pause) >= until
+    return None if too_long or pause > _LONGEST_PAUSE else pause
 
 
 def _undone(at: Standing[Any], heard: list[Answer], answer: Answer) -> Rejected | None:

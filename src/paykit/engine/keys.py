@@ -12,7 +12,9 @@ from hashlib import sha256
 
 from pydantic import BaseModel
 
-__all__ = ["derived_id", "fingerprint", "operation_id", "psp_key"]
+__all__ = ["derived_id", "fingerprint", "is_psp_key", "operation_id", "psp_key"]
+
+_PSP_KEY = "pk1:"
 
 
 def _hash(*parts: str) -> str:
@@ -33,7 +35,12 @@ def derived_id(prefix: str, operation: str) -> str:
 
 def psp_key(operation: str, recovery_point: str, number: int) -> str:
     """Return the PSP's idempotency key of an attempt; at most 255 characters."""
-    return f"pk1:{operation}:{recovery_point}:{number}"
+    return f"{_PSP_KEY}{operation}:{recovery_point}:{number}"
+
+
+def is_psp_key(key: str | None) -> bool:
+    """Whether a key that the PSP shows looks like one of ours."""
+    return key is not None and key.startswith(_PSP_KEY)
 
 
 def fingerprint(command: BaseModel) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from paykit.engine.policy import Policy
 from paykit.errors import PspMisconfigured, PspRejected
 from paykit.psp import Answer, Capabilities, ReadRequest, Snapshot, WriteRequest
 from paykit.store.tx import Tx
@@ -23,6 +24,7 @@ from paykit.store.tx import Tx
 __all__ = [
     "Context",
     "Done",
+    "Evidence",
     "Failed",
     "Goto",
     "Leg",
@@ -44,6 +46,7 @@ class Context:
     operation_id: str
     merchant: str
     binding: str
+    policy: Policy
     execute_before: datetime | None = None
     """Until when the PSP may be asked to act, if somebody is waiting for it."""
 
@@ -92,6 +95,16 @@ Step: TypeAlias = Goto | Done[R] | Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence(Generic[S]):
+    """What else may tell of an attempt, once nothing is sent with its key any more."""
+
+    read: Callable[[S, Snapshot], ReadRequest | None]
+    """What to read, after what the leg's own read has shown; None if that is moot."""
+    judge: Callable[[S, Snapshot, Snapshot], Answer | None]
+    """What it says of our question, given the leg's own read and this one. Pure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leg(Generic[S, R]):
     """From recovery point `at`: ask one question, record its answer."""
 
@@ -106,6 +119,11 @@ class Leg(Generic[S, R]):
     """What the evidence says of our question; None if it does not tell. Pure."""
     late: Callable[[S], Goto] | None = None
     """Where to go when `execute_before` has passed and nobody knows: fence it."""
+    more: tuple[Evidence[S], ...] = ()
+    """Where else to look when `read` does not tell, in this order."""
+    absent: Callable[[S, Snapshot], bool] | None = None
+    """Whether what `read` shows lacks all effect of our question. Believed only when
+    nothing can be on its way any more; without it, a person has to decide. Pure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ These are the parts of the engine's phases: each runs inside one open transactio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
@@ -15,7 +15,9 @@ from pydantic import BaseModel
 
 from paykit.clock import World
 from paykit.engine.bindings import PspDirectory
+from paykit.engine.gate import Gate
 from paykit.engine.keys import fingerprint, psp_key
+from paykit.engine.limiter import Priority
 from paykit.engine.operation import Context, Done, Failed, Goto, Operation, Step
 from paykit.engine.outcome import fold, is_definite
 from paykit.engine.policy import Policy
@@ -27,6 +29,7 @@ from paykit.errors import (
     PspRejected,
 )
 from paykit.psp import Answer, Conflict, Unknown
+from paykit.queue import AnyPublisher
 from paykit.store import operations, work
 from paykit.store.operations import AttemptRow, OperationRow
 from paykit.store.tx import Tx
@@ -41,7 +44,6 @@ __all__ = [
     "context_of",
     "heard_by_anyone",
     "new_operation",
-    "wait",
     "where",
 ]
 
@@ -64,6 +66,23 @@ class Environment:
     world: World
     policy: Policy
     installation: str
+    publisher: AnyPublisher | None = None
+    """Who takes events to the host's broker, if there is one."""
+    gate: Gate = field(default_factory=Gate)
+    """What every call to a PSP passes; one for the whole process."""
+    priority: Priority = Priority.PAYER
+    """For whom PSPs are asked; a worker has a copy with its own."""
+    until: datetime | None = None
+    """When the call that runs now stops sending; None if each question has its time."""
+
+    def deadline(self) -> datetime:
+        """Return until when a question that is asked now may be sent."""
+        patience = self.policy.patience(self.priority)
+        return self.until or self.world.now() + patience
+
+    def beginning(self) -> Environment:
+        """Return this for one call that begins now: its questions share one time."""
+        return replace(self, until=self.deadline())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,12 +186,13 @@ def advance(
     return _ended(ctx, step.result, None)
 
 
-def context_of(row: OperationRow) -> Context:
+def context_of(env: Environment, row: OperationRow) -> Context:
     """Return who runs the operation in `row`."""
     return Context(
         operation_id=row.id,
         merchant=row.merchant_id,
         binding=row.binding,
+        policy=env.policy,
         execute_before=row.execute_before,
     )
 
@@ -196,7 +216,7 @@ def where(
 
     With `held` the lease is ours already. Raises `InProgress` if it is another's.
     """
-    ctx = context_of(row)
+    ctx = context_of(env, row)
     if row.status == "done":
         return _ended(ctx, op.gives.model_validate(row.result), None)
     if row.status == "failed":
@@ -319,26 +339,4 @@ def _open_attempt(
             "outcome": None,
             "request_id": None,
         },
-    )
-
-
-def wait(
-    tx: Tx,
-    env: Environment,
-    row: OperationRow,
-    at: Standing[R],
-    answer: Answer,
-    phase_id: UUID,
-) -> Waiting:
-    """Give the operation back, to be looked at again; in the end by a person."""
-    delay = env.policy.delay(work.attempts(tx, "operation", row.id))
-    values = {"phase_id": phase_id, "status": "open" if delay else "case"}
-    operations.change(tx, row.id, values)
-    if delay is None:
-        work.finish(tx, "operation", row.id, at.lease)
-        delay = timedelta(days=1)
-    else:
-        work.postpone(tx, "operation", row.id, at.lease, delay=delay)
-    return Waiting(
-        operation_id=row.id, answer=answer, retry_after_seconds=delay.total_seconds()
     )

@@ -8,7 +8,13 @@ from paykit.lifecycle.dispute import (
     DisputeState,
 )
 from paykit.lifecycle.machine import fire
-from paykit.lifecycle.payment import PAYMENT, UNSETTLED, PaymentEvent, PaymentState
+from paykit.lifecycle.payment import (
+    PAYMENT,
+    UNFINISHED,
+    UNSETTLED,
+    PaymentEvent,
+    PaymentState,
+)
 from paykit.lifecycle.refund import REFUND, RefundEvent, RefundState
 from paykit.lifecycle.table import By, Lifecycle, Transition
 
@@ -27,6 +33,7 @@ __all__ = [
     "RefundEvent",
     "RefundState",
     "Transition",
+    "UNFINISHED",
     "UNSETTLED",
     "fire",
 ]

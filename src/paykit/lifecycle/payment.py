@@ -17,7 +17,7 @@ from enum import StrEnum, auto
 
 from paykit.lifecycle.table import By, Lifecycle, Transition
 
-__all__ = ["PAYMENT", "PaymentEvent", "PaymentState", "UNSETTLED"]
+__all__ = ["PAYMENT", "PaymentEvent", "PaymentState", "UNFINISHED", "UNSETTLED"]
 
 
 class PaymentState(StrEnum):
@@ -70,6 +70,9 @@ UNSETTLED = (
 )
 """The states that can follow one another in circles, until the payment settles."""
 
+UNFINISHED = (*UNSETTLED, _S.AUTHORIZED)
+"""The states in which the PSP knows the payment, and something is still to come."""
+
 _OBSERVED = {
     _E.NEED_PAYMENT_METHOD: _S.REQUIRES_PAYMENT_METHOD,
     _E.NEED_CONFIRMATION: _S.REQUIRES_CONFIRMATION,
@@ -93,7 +96,7 @@ _STARTABLE = {
     _E.START_UPDATE: _WAITING,
     _E.START_CAPTURE: (_S.AUTHORIZED,),
     _E.START_INCREMENT: (_S.AUTHORIZED,),
-    _E.START_CANCEL: (*UNSETTLED, _S.AUTHORIZED),
+    _E.START_CANCEL: UNFINISHED,
     _E.START_REFUND: (_S.AUTHORIZED, _S.SUCCEEDED),
 }
 

@@ -20,6 +20,7 @@ from paykit.operations.note_suspicion import note_fraud_warning, note_review
 from paykit.operations.observe import observe_charge, observe_payment
 from paykit.operations.observe_dispute import observe_dispute, says_nothing_new
 from paykit.operations.observe_refund import observe_refund
+from paykit.operations.proofs import find_by_key, note_proof
 from paykit.psp import (
     ChargeSnapshot,
     DisputeSnapshot,
@@ -58,6 +59,8 @@ class Verdict:
     status: Literal["applied", "ignored", "deferred"]
     reason: str | None = None
     payment_id: str | None = None
+    reference: str | None = None
+    """The PSP's payment that it is about, if that is none of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,10 @@ def apply_event(
     unused = _unused(event, subject)
     if unused is not None:
         return Verdict("ignored", unused)
-    payment = find_payment(tx, binding, subject)
+    payment = find_payment(tx, binding, subject) or find_by_key(tx, binding, event)
     if payment is None:
-        return Verdict("deferred", FOREIGN)
+        return _foreign(subject)
+    note_proof(tx, binding, event, cause=cause)
     request = _needed(tx, payment, subject, event.type)
     read = None if request is None else reads.get(request)
     if request is not None and (read is None or read.version != payment.version):
@@ -138,13 +142,17 @@ def _learn(
         return Verdict("ignored", reason)
     payment = find_payment(tx, binding, subject)
     if payment is None and payment_reference(subject) is not None:
-        return Verdict("deferred", FOREIGN)
+        return _foreign(subject)
     read = reads.get(request)
     if read is None:
         return Needs(request, None if payment is None else payment.version)
     if read.subject is None:
         raise LookupError("the PSP does not know the object of its own event")
     return read.subject
+
+
+def _foreign(subject: Subject) -> Verdict:
+    return Verdict("deferred", FOREIGN, reference=payment_reference(subject))
 
 
 def _read_of(subject: Named) -> ReadOne | None:

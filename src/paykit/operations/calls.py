@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -16,6 +16,7 @@ from paykit.engine.stand import Standing
 from paykit.errors import NotFound, UsageError
 from paykit.operations import OPERATIONS
 from paykit.operations.commands import Command, build, check_key, check_merchant
+from paykit.operations.doubts import look_at_all
 from paykit.operations.reads import get_payment
 from paykit.operations.refresh_payment import refresh_payment
 from paykit.operations.views import PaymentView
@@ -113,8 +114,13 @@ def _name(operation_id: str, tx: Tx) -> str:
 
 
 def refresh(engine: Engine, payment_id: str, merchant: str) -> Flow[PaymentView]:
-    """Read a payment from the PSP now, fees included, and return it."""
+    """Read a payment from the PSP now, fees included, and return it.
+
+    What is in doubt about it, and held by nobody, is looked at on the way.
+    """
     look = partial(get_payment, payment_id, check_merchant(merchant))
+    begun = replace(engine, env=engine.env.beginning())
     yield from commit(look)
-    yield from refresh_payment(engine.env, payment_id)
+    yield from look_at_all(begun, payment_id, cause="refresh")
+    yield from refresh_payment(begun.env, payment_id)
     return (yield from commit(look))

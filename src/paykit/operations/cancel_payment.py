@@ -108,6 +108,10 @@ def judge_cancel(evidence: psp.Snapshot) -> psp.Answer | None:
     return None
 
 
+def _absent(at: _Claimed, shown: psp.Snapshot) -> bool:
+    return isinstance(shown, psp.PaymentSnapshot) and shown.status not in _ENDED
+
+
 CANCEL_PAYMENT = Operation(
     name="payment.cancel",
     takes=CancelPayment,
@@ -120,6 +124,7 @@ CANCEL_PAYMENT = Operation(
             record=_record,
             read=_read,
             judge=lambda at, evidence: judge_cancel(evidence),
+            absent=_absent,
         ),
     ),
 )

@@ -12,8 +12,14 @@ from __future__ import annotations
 from typing import Final
 
 from paykit import psp
-from paykit.engine import Context, Leg, Operation, RecoveryPoint, Step
-from paykit.errors import FinalRequired, InvalidMoney, NotAllowed, NotAvailable
+from paykit.engine import Context, Evidence, Leg, Operation, RecoveryPoint, Step
+from paykit.errors import (
+    AuthorizationExpired,
+    FinalRequired,
+    InvalidMoney,
+    NotAllowed,
+    NotAvailable,
+)
 from paykit.lifecycle import PaymentEvent
 from paykit.money import Money, chargeable
 from paykit.operations.commands import Command, CurrencyCode, PaymentId
@@ -83,6 +89,8 @@ def money_of(
 def _start(tx: Tx, ctx: Context, command: CapturePayment) -> Step[PaymentView]:
     row = claim_payment(tx, ctx, command.payment_id, PaymentEvent.START_CAPTURE)
     money = _money(row, command)
+    if money.minor:
+        _in_time(tx, ctx, row)
     if money.minor > row.capturable:
         raise NotAllowed(
             f"payment {row.id}: {money} is more than the "
@@ -99,6 +107,21 @@ def _start(tx: Tx, ctx: Context, command: CapturePayment) -> Step[PaymentView]:
             final=_final(row, command, money),
         )
     )
+
+
+def _in_time(tx: Tx, ctx: Context, row: PaymentRow) -> None:
+    """
+    Raise `AuthorizationExpired` if the capture might come too late.
+
+    Our clock and the PSP's differ, and a call takes its time. A capture that was begun
+    in time goes on.
+    """
+    end, margin = row.capture_before, ctx.policy.clocks.capture_margin
+    if end is not None and tx.now >= end - margin:
+        raise AuthorizationExpired(
+            f"payment {row.id} can be captured until {margin} before "
+            f"{end.isoformat()}; create a new payment"
+        )
 
 
 def _money(row: PaymentRow, command: CapturePayment) -> Money:
@@ -187,6 +210,51 @@ def _judge_part(at: _Claimed, seen: psp.PaymentSnapshot) -> psp.Answer | None:
     return None
 
 
+def _movements(at: _Claimed, shown: psp.Snapshot) -> psp.ListBalanceTransactions | None:
+    """Each part is a movement of its own, whatever else was captured with it."""
+    if at.final is None or not isinstance(shown, psp.PaymentSnapshot):
+        return None
+    charge = shown.charge_reference
+    return None if charge is None else psp.ListBalanceTransactions(source=charge)
+
+
+def _judge_movements(
+    at: _Claimed, shown: psp.Snapshot, found: psp.Snapshot
+) -> psp.Answer | None:
+    """
+    Look for our amount among what was taken after the captures that we knew of.
+
+    Should somebody else have taken the same amount instead, then that is what was
+    wanted, and taking it again would be wrong. In another currency nothing compares.
+    """
+    if not isinstance(shown, psp.PaymentSnapshot) or not isinstance(found, tuple):
+        return None
+    parts = [one for one in found if one.category == "charge"]
+    if any(one.currency != at.currency or one.created is None for one in parts):
+        return None
+    known, later = 0, []
+    for part in sorted(parts, key=_moment):
+        if known < at.captured_before:
+            known += part.amount
+        else:
+            later.append(part.amount)
+    taken = at.amount > 0 and at.amount in later
+    return psp.Succeeded(snapshot=shown) if taken else None
+
+
+def _moment(movement: psp.BalanceTransaction) -> tuple[float, str]:
+    created = movement.created
+    return (created.timestamp() if created else 0.0, movement.reference)
+
+
+def _absent(at: _Claimed, shown: psp.Snapshot) -> bool:
+    """Still to be captured, and nothing more was taken than we knew of."""
+    if not isinstance(shown, psp.PaymentSnapshot):
+        return False
+    held = shown.status is PaymentStatus.AUTHORIZED
+    return held and shown.captured == at.captured_before
+
+
 def _lacks(command: CapturePayment, can: psp.Capabilities) -> str | None:
     in_parts = command.final is False
     return "capture in parts" if in_parts and not can.multicapture else None
@@ -198,5 +266,15 @@ CAPTURE_PAYMENT = Operation(
     gives=PaymentView,
     start=_start,
     lacks=_lacks,
-    legs=(Leg(at=_CLAIMED, ask=_ask, record=_record, read=_read, judge=_judge),),
+    legs=(
+        Leg(
+            at=_CLAIMED,
+            ask=_ask,
+            record=_record,
+            read=_read,
+            judge=_judge,
+            more=(Evidence(read=_movements, judge=_judge_movements),),
+            absent=_absent,
+        ),
+    ),
 )

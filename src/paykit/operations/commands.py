@@ -20,6 +20,7 @@ from paykit.operations.links import PREFIX
 __all__ = [
     "METADATA_KEYS",
     "AccountId",
+    "Actor",
     "CaptureMethod",
     "Command",
     "CurrencyCode",
@@ -82,6 +83,10 @@ AccountId = Annotated[
     str, StringConstraints(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_-]+$")
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Actor = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+$")
+]
+"""Who does something by hand: a name or an address, for the history."""
 CurrencyCode = Annotated[str, AfterValidator(_currency)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 CaptureMethod = Literal["automatic", "automatic_async", "manual"]

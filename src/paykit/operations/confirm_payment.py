@@ -29,6 +29,9 @@ from paykit.store.tx import Tx
 __all__ = ["CONFIRM_PAYMENT", "ConfirmPayment"]
 
 _EXECUTE_WITHIN: Final = timedelta(minutes=10)
+_UNTRIED: Final = frozenset(
+    {PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION}
+)
 
 
 class ConfirmPayment(Command, frozen=True):
@@ -125,6 +128,14 @@ def _fence(at: _Claimed) -> psp.CancelPayment:
     return psp.CancelPayment(payment=at.reference, reason="abandoned")
 
 
+def _absent(at: _Claimed, shown: psp.Snapshot) -> bool:
+    """Neither the charge nor the fence: the payment waits as it did before."""
+    if not isinstance(shown, psp.PaymentSnapshot):
+        return False
+    waits = shown.status in _UNTRIED
+    return waits and shown.charge_reference in (None, at.charge_before)
+
+
 CONFIRM_PAYMENT = Operation(
     name="payment.confirm",
     takes=ConfirmPayment,
@@ -146,6 +157,7 @@ CONFIRM_PAYMENT = Operation(
             record=_record,
             read=_read,
             judge=lambda at, evidence: judge_cancel(evidence),
+            absent=_absent,
         ),
     ),
 )

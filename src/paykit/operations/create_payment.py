@@ -16,6 +16,7 @@ from paykit import psp
 from paykit.engine import (
     Context,
     Done,
+    Evidence,
     Failed,
     Leg,
     Operation,
@@ -218,6 +219,14 @@ def _judge(at: _Recorded, evidence: psp.Snapshot) -> psp.Answer | None:
     return None
 
 
+def _search(at: _Recorded, shown: psp.Snapshot) -> psp.SearchPayments:
+    return psp.SearchPayments(metadata=operation_metadata(at.operation_id))
+
+
+def _absent(at: _Recorded, shown: psp.Snapshot) -> bool:
+    return shown is None
+
+
 def _reveal(view: PaymentView, secret: str | None) -> PaymentView:
     if secret is None:
         return view
@@ -249,7 +258,21 @@ CREATE_PAYMENT = Operation(
     gives=PaymentView,
     start=_start,
     lacks=_lacks,
-    legs=(Leg(at=_RECORDED, ask=_ask, record=_record, read=_read, judge=_judge),),
+    legs=(
+        Leg(
+            at=_RECORDED,
+            ask=_ask,
+            record=_record,
+            read=_read,
+            judge=_judge,
+            more=(
+                Evidence(
+                    read=_search, judge=lambda at, shown, found: _judge(at, found)
+                ),
+            ),
+            absent=_absent,
+        ),
+    ),
     reveal=_reveal,
     secret_of=_secret_of,
 )

@@ -113,6 +113,11 @@ def _judge(at: _Claimed, evidence: psp.Snapshot) -> psp.Answer | None:
     return None
 
 
+def _absent(at: _Claimed, shown: psp.Snapshot) -> bool:
+    """Nobody else raises it while it is claimed, so a lower total is the old one."""
+    return isinstance(shown, psp.PaymentSnapshot) and shown.amount < at.amount
+
+
 def _lacks(_: IncrementAuthorization, can: psp.Capabilities) -> str | None:
     return None if can.incremental_authorization else "raising of an authorization"
 
@@ -123,5 +128,14 @@ INCREMENT_AUTHORIZATION = Operation(
     gives=PaymentView,
     start=_start,
     lacks=_lacks,
-    legs=(Leg(at=_CLAIMED, ask=_ask, record=_record, read=_read, judge=_judge),),
+    legs=(
+        Leg(
+            at=_CLAIMED,
+            ask=_ask,
+            record=_record,
+            read=_read,
+            judge=_judge,
+            absent=_absent,
+        ),
+    ),
 )

@@ -49,9 +49,18 @@ def observe_refund(
         psp_reference=seen.reference,
         refund_id=refund_of(seen.metadata),
     )
-    if refund is None:
+    if refund is None or _was_given_up(refund):
         refund, row = _adopt(tx, row, seen, cause)
     return _follow(tx, row, refund, seen, cause, fresh)
+
+
+def _was_given_up(refund: RefundRow) -> bool:
+    """
+    Whether we held it for never made, and gave its reservation back.
+
+    It was made after all, so the money is counted as what began at the PSP.
+    """
+    return refund.psp_reference is None and refund.state in _OVER
 
 
 def _adopt(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,24 +26,18 @@ from paykit.operations.views import (
     refund_view,
 )
 from paykit.store import (
-    breaks,
     claims,
     disputes,
     events,
-    inbox,
-    operations,
     payments,
     refunds,
-    work,
 )
 from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
 __all__ = [
-    "Health",
     "Page",
     "get_payment",
-    "health",
     "list_disputes",
     "list_payments",
     "list_refunds",
@@ -61,19 +54,6 @@ class Page:
     items: tuple[PaymentView, ...]
     next: str | None
     """Pass it as `after` to get the following page; None on the last one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How much is still to do, for monitoring."""
-
-    pending: Mapping[str, int]
-    """Rows by queue: ``operation``, ``inbox``, ``refresh``, ``delivery``."""
-    inbox: Mapping[str, int]
-    """Webhooks by status; ``dead`` ones need a person."""
-    attention: Mapping[str, int]
-    """What needs a person: ``cases`` are operations whose outcome nobody could find
-    out, ``breaks`` are open disagreements with the PSP."""
 
 
 class _PageOf(Command, frozen=True):
@@ -139,11 +119,3 @@ def payment_events(payment_id: str, merchant: str, tx: Tx) -> tuple[EventView, .
     """Return the whole history of a payment, oldest first; raises `NotFound`."""
     payments.load(tx, check_payment_id(payment_id), merchant=merchant, lock=False)
     return tuple(EventView.of(row) for row in events.of_payment(tx, payment_id))
-
-
-def health(tx: Tx) -> Health:
-    """Return how much work is pending and what became of the webhooks."""
-    queues: tuple[work.Queue, ...] = ("operation", "inbox", "refresh", "delivery")
-    pending: dict[str, int] = {queue: work.pending(tx, queue) for queue in queues}
-    attention = {"cases": operations.cases(tx), "breaks": breaks.open_breaks(tx)}
-    return Health(pending, inbox.count_by_status(tx), attention)

@@ -208,10 +208,23 @@ def _judge(at: _Reserved, evidence: psp.Snapshot) -> psp.Answer | None:
     return None
 
 
+def _absent(at: _Reserved, shown: psp.Snapshot) -> bool:
+    return shown is None
+
+
 REFUND_PAYMENT = Operation(
     name="payment.refund",
     takes=RefundPayment,
     gives=RefundView,
     start=_start,
-    legs=(Leg(at=_RESERVED, ask=_ask, record=_record, read=_read, judge=_judge),),
+    legs=(
+        Leg(
+            at=_RESERVED,
+            ask=_ask,
+            record=_record,
+            read=_read,
+            judge=_judge,
+            absent=_absent,
+        ),
+    ),
 )

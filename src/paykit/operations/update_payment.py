@@ -148,6 +148,12 @@ def _judge(at: _Claimed, evidence: psp.Snapshot) -> psp.Answer | None:
     return None
 
 
+def _absent(at: _Claimed, shown: psp.Snapshot) -> bool:
+    if not isinstance(shown, psp.PaymentSnapshot):
+        return False
+    return updated_by(shown.metadata) != at.operation_id
+
+
 def _lacks(_: UpdatePayment, can: psp.Capabilities) -> str | None:
     return None if can.update_payment else "change of a payment"
 
@@ -158,5 +164,14 @@ UPDATE_PAYMENT = Operation(
     gives=PaymentView,
     start=_start,
     lacks=_lacks,
-    legs=(Leg(at=_CLAIMED, ask=_ask, record=_record, read=_read, judge=_judge),),
+    legs=(
+        Leg(
+            at=_CLAIMED,
+            ask=_ask,
+            record=_record,
+            read=_read,
+            judge=_judge,
+            absent=_absent,
+        ),
+    ),
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, SecretStr
+from typing_extensions import override
 
 from paykit.lifecycle import DisputeState, PaymentState, RefundState
 from paykit.psp import Decline
@@ -124,6 +126,13 @@ class PaymentView(_View, frozen=True):
     def paid(self) -> bool:
         """Whether the money was captured."""
         return self.state is PaymentState.SUCCEEDED
+
+    @override
+    def __getstate__(self) -> dict[Any, Any]:
+        """Return what is pickled: a job queue would store the client secret."""
+        state = dict(super().__getstate__())
+        state["__dict__"] = {**state["__dict__"], "client_secret": None}
+        return state
 
 
 class RefundView(_View, frozen=True):

@@ -32,6 +32,8 @@ from paykit.psp.snapshots import (
     ChargeSnapshot,
     Decline,
     DisputeSnapshot,
+    EndpointList,
+    EventPage,
     PaymentSnapshot,
     RefundSnapshot,
 )
@@ -58,6 +60,8 @@ Snapshot: TypeAlias = (
     | ChargeSnapshot
     | DisputeSnapshot
     | tuple[BalanceTransaction, ...]
+    | EventPage
+    | EndpointList
     | None
 )
 """What an answer shows: None is the definite "there is no such thing" of a search."""
@@ -120,9 +124,11 @@ class Conflict(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSent(_Heard):
-    """The request never left: no connection could be made."""
+    """The request never left: no connection could be made, or paykit held it back."""
 
     reason: str
+    retry_after_seconds: float | None = None
+    """Set by paykit's own gate alone: when a new call may have a chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

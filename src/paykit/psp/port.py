@@ -24,6 +24,7 @@ __all__ = [
     "Call",
     "Capabilities",
     "Psp",
+    "RequestLimits",
     "binding_of",
     "name_binding",
 ]
@@ -42,6 +43,16 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """How many requests per second a provider allows; paykit stays below."""
+
+    per_second: float
+    """Of one account, all told."""
+    per_endpoint: float
+    """Of each `verb`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a provider can do; conformance skips the rest and paykit refuses it."""
 
@@ -54,8 +65,21 @@ class Capabilities:
     """Whether an authorization can be raised, where the card allows it."""
     update_payment: bool = False
     """Whether an unpaid payment's amount can be changed."""
+    event_list: bool = False
+    """Whether past events and webhook endpoints can be listed, to catch up."""
+    search: bool = False
+    """Whether payments can be searched by their metadata, also old ones."""
+    search_lag: timedelta = timedelta(hours=1)
+    """
+    How far a search may be behind, and how long a request may take to arrive at most.
+
+    That nothing is found proves something only this long after the last time at which
+    the request may have been sent.
+    """
     key_retention: timedelta = timedelta(hours=24)
     """How long the provider surely remembers an idempotency key."""
+    limits: RequestLimits | None = None
+    """How many requests it allows; None if it sets no limit."""
 
 
 class AnyPsp(Protocol):

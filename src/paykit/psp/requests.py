@@ -24,12 +24,15 @@ __all__ = [
     "FindRefund",
     "IncrementAuthorization",
     "ListBalanceTransactions",
+    "ListEvents",
+    "ListWebhookEndpoints",
     "ReadCharge",
     "ReadDispute",
     "ReadPayment",
     "ReadRefund",
     "ReadRequest",
     "Request",
+    "SearchPayments",
     "UpdatePayment",
     "WriteRequest",
 ]
@@ -190,12 +193,48 @@ class FindRefund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPayments:
+    """
+    Search all payments for the one that carries `metadata`, however old it is.
+
+    The index is behind what has happened (`Capabilities.search_lag`), so that finding
+    nothing proves nothing before that time has passed.
+    """
+
+    verb: ClassVar[str] = "search_payments"
+
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListBalanceTransactions:
     """List the movements on our balance that `source` (charge, refund) caused."""
 
     verb: ClassVar[str] = "list_balance_transactions"
 
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListEvents:
+    """
+    List one page of the PSP's own record of events since `since`, newest first.
+
+    Only providers with the capability `event_list` are asked.
+    """
+
+    verb: ClassVar[str] = "list_events"
+
+    since: datetime
+    position: str | None = None
+    """Where the page before ended (`EventPage.next`); None for the first page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListWebhookEndpoints:
+    """List where the PSP sends its webhooks; asked for as `ListEvents` is."""
+
+    verb: ClassVar[str] = "list_webhook_endpoints"
 
 
 WriteRequest: TypeAlias = (
@@ -214,6 +253,9 @@ ReadRequest: TypeAlias = (
     | ReadDispute
     | FindPayment
     | FindRefund
+    | SearchPayments
     | ListBalanceTransactions
+    | ListEvents
+    | ListWebhookEndpoints
 )
 Request: TypeAlias = WriteRequest | ReadRequest

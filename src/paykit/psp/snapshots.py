@@ -19,7 +19,11 @@ __all__ = [
     "Decline",
     "DisputeSnapshot",
     "DisputeStatus",
+    "EndpointList",
+    "EndpointSnapshot",
+    "EventPage",
     "FraudWarningSnapshot",
+    "ListedEvent",
     "NextAction",
     "PaymentSnapshot",
     "PaymentStatus",
@@ -248,3 +252,52 @@ class UnbookedSnapshot:
     """What it is, such as ``payout``; the PSP's own word."""
     reference: str
     raw_status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEvent:
+    """One event as the PSP's list shows it; TLS and our key prove where it is from."""
+
+    body: bytes = field(repr=False)
+    """What `AnyPsp.read_envelope` and `read_event` read, as they read a webhook."""
+    created: datetime
+    """By the PSP's clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """
+    A whole page of the PSP's list of events, newest first.
+
+    What paykit has no use for may be left out of `events`; a page that is not whole is
+    no page, but an answer `Unknown`.
+    """
+
+    events: tuple[ListedEvent, ...]
+    newest: datetime | None
+    """When the newest one was created, of no use or not; None if there is none."""
+    next: str | None
+    """The position of the page after it; None if this is the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSnapshot:
+    """One of the places that the PSP sends webhooks to."""
+
+    reference: str
+    url: str
+    enabled: bool
+    """PSPs disable an endpoint that has failed for days."""
+    unheard: tuple[str, ...]
+    """The types of events that paykit needs and that are not sent there."""
+    api_version: str | None
+    """The version of the payloads; None for the account's default one."""
+    current: bool
+    """Whether payloads are, as far as can be told, of our parser's version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointList:
+    """All webhook endpoints of the account."""
+
+    endpoints: tuple[EndpointSnapshot, ...]

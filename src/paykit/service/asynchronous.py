@@ -37,8 +37,10 @@ from paykit.operations import (
 )
 from paykit.operations.calls import Begun
 from paykit.operations.commands import Command, check_merchant
-from paykit.operations.reads import Health, Page
+from paykit.operations.health import Health, health
+from paykit.operations.reads import Page
 from paykit.psp import AsyncPsp
+from paykit.queue import AsyncPublisher
 from paykit.store import ledger
 from paykit.store.balances import AccountBalance
 
@@ -76,13 +78,20 @@ class AsyncPaymentService(Service):
         policy: Policy | None = None,
         world: World = SYSTEM,
         installation: str = "default",
+        publisher: AsyncPublisher | None = None,
     ) -> None:
         # Importing it costs what sqlalchemy.ext.asyncio costs.
         from paykit.engine.async_driver import AsyncDriver
 
         if isinstance(engine, Database):
             raise UsageError("AsyncPaymentService needs an AsyncEngine")
-        super().__init__(psp, policy=policy, world=world, installation=installation)
+        super().__init__(
+            psp,
+            policy=policy,
+            world=world,
+            installation=installation,
+            publisher=publisher,
+        )
         self.driver = AsyncDriver.on(engine, self.engine.env.psps, world)
         self.operator = AsyncOperator(self.run, self.engine)
 
@@ -307,7 +316,7 @@ class AsyncPaymentService(Service):
 
     async def health(self) -> Health:
         """See `PaymentService.health`."""
-        return await self.run(commit(reads.health))
+        return await self.run(commit(partial(health, self.engine.env)))
 
     async def begin(
         self,

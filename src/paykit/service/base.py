@@ -15,8 +15,10 @@ from paykit.engine import (
     PspDirectory,
     SinglePsp,
 )
+from paykit.engine.gate import Gate
 from paykit.operations import EventView
 from paykit.psp import AnyPsp
+from paykit.queue import AnyPublisher
 
 __all__ = [
     "DEFAULT_MERCHANT",
@@ -54,13 +56,17 @@ class Service:
         policy: Policy | None,
         world: World,
         installation: str,
+        publisher: AnyPublisher | None = None,
     ) -> None:
+        policy = policy or Policy()
         self.engine = Engine(
             env=Environment(
                 psps=_directory(psp),
                 world=world,
-                policy=policy or Policy(),
+                policy=policy,
                 installation=installation,
+                publisher=publisher,
+                gate=Gate(policy.breaker),
             )
         )
         self.handlers = Handlers()

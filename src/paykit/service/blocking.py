@@ -40,8 +40,10 @@ from paykit.operations import (
 )
 from paykit.operations.calls import Begun
 from paykit.operations.commands import Command, check_merchant
-from paykit.operations.reads import Health, Page
+from paykit.operations.health import Health, health
+from paykit.operations.reads import Page
 from paykit.psp import Psp
+from paykit.queue import Publisher
 from paykit.store import ledger
 from paykit.store.balances import AccountBalance
 
@@ -71,7 +73,8 @@ class PaymentService(Service):
     on it and holds none while the PSP is asked. `psp` is an adapter, or a
     `PspDirectory` that finds one by merchant. `installation` names this deployment in
     the PSP's idempotency keys: keep it for good, and let two deployments that share a
-    PSP account have different ones.
+    PSP account have different ones. `publisher` takes events to a message broker: give
+    the same one to every worker.
     """
 
     def __init__(
@@ -82,10 +85,17 @@ class PaymentService(Service):
         policy: Policy | None = None,
         world: World = SYSTEM,
         installation: str = "default",
+        publisher: Publisher | None = None,
     ) -> None:
         if not isinstance(engine, Database):
             raise UsageError("PaymentService needs a sqlalchemy.Engine")
-        super().__init__(psp, policy=policy, world=world, installation=installation)
+        super().__init__(
+            psp,
+            policy=policy,
+            world=world,
+            installation=installation,
+            publisher=publisher,
+        )
         self.driver = Driver.on(engine, self.engine.env.psps, world)
         self.operator = Operator(self.run, self.engine)
 
@@ -343,8 +353,8 @@ class PaymentService(Service):
         )
 
     def health(self) -> Health:
-        """Return how much work is pending, for monitoring."""
-        return self.run(commit(reads.health))
+        """Return what is pending and what needs a person, for monitoring."""
+        return self.run(commit(partial(health, self.engine.env)))
 
     def begin(
         self,

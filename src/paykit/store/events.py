@@ -14,7 +14,7 @@ from paykit.store import work
 from paykit.store.schema.messages import event
 from paykit.store.tx import Tx, Write, many
 
-__all__ = ["EventRow", "NewEvent", "append", "by_id", "of_payment"]
+__all__ = ["EventRow", "NewEvent", "append", "by_id", "by_ids", "of_payment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,9 @@ _columns = (
     event.c.cause,
     event.c.occurred_at,
     event.c.payload,
+)
+_BY_IDS: Final = select(*_columns).where(
+    event.c.id.in_(bindparam("event_ids", expanding=True))
 )
 _BY_ID: Final = select(*_columns).where(event.c.id == bindparam("event_id"))
 
@@ -108,6 +111,12 @@ def by_id(tx: Tx, event_id: UUID) -> EventRow:
     """Return one event; it must exist."""
     row = tx.on(event).execute(_BY_ID, {"event_id": event_id}).one()
     return EventRow(**row._mapping)
+
+
+def by_ids(tx: Tx, event_ids: Sequence[UUID]) -> dict[UUID, EventRow]:
+    """Return these events, by id; they must exist."""
+    rows = tx.on(event).execute(_BY_IDS, {"event_ids": list(event_ids)})
+    return {row.id: EventRow(**row._mapping) for row in rows}
 
 
 def of_payment(tx: Tx, payment_id: str) -> tuple[EventRow, ...]:

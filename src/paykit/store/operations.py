@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from paykit.psp import Answer, Call
@@ -18,18 +18,22 @@ from paykit.store.schema.operations import attempt, operation, psp_answer
 from paykit.store.tx import Params, Tx, Write, many
 
 __all__ = [
+    "AnswerRow",
     "AttemptRow",
     "OperationRow",
     "answers_to",
     "attempt_at",
+    "attempts_of",
     "by_id",
     "by_key",
-    "cases",
     "change",
+    "heard",
     "open_attempt",
     "open_operation",
+    "prove_attempt",
     "settle_attempt",
     "store_answer",
+    "with_key",
 ]
 
 
@@ -73,6 +77,8 @@ class AttemptRow:
     write_deadline: datetime
     outcome: str | None
     request_id: str | None
+    proved_by: str | None = None
+    """The PSP's event that proves that it was executed."""
 
     @property
     def call(self) -> Call:
@@ -82,6 +88,14 @@ class AttemptRow:
             parameters=self.parameters,
             idempotency_key=self.psp_key,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRow:
+    """Something that was heard of an attempt, and when."""
+
+    answer: Answer
+    received_at: datetime
 
 
 _CLAIM_KEY: Final = {
@@ -102,8 +116,21 @@ _ATTEMPT: Final = (
     .order_by(attempt.c.number.desc())
     .limit(1)
 )
+_ATTEMPTS: Final = (
+    select(attempt)
+    .where(attempt.c.operation_id == bindparam("at_id"))
+    .order_by(attempt.c.first_sent_at, attempt.c.id)
+)
+_WITH_KEY: Final = select(attempt).where(
+    attempt.c.psp_key.in_(bindparam("keys", expanding=True))
+)
+_PROVE: Final = (
+    update(attempt)
+    .where(attempt.c.id == bindparam("at_id"), attempt.c.proved_by.is_(None))
+    .values(proved_by=bindparam("event"))
+)
 _ANSWERS: Final = (
-    select(psp_answer.c.kind, psp_answer.c.body)
+    select(psp_answer.c.kind, psp_answer.c.body, psp_answer.c.received_at)
     .where(psp_answer.c.attempt_id == bindparam("at_id"))
     .order_by(psp_answer.c.received_at, psp_answer.c.id)
 )
@@ -154,12 +181,6 @@ def by_id(tx: Tx, operation_id: str) -> OperationRow | None:
     return _find(tx, _BY_ID, {"at_id": operation_id})
 
 
-def cases(tx: Tx) -> int:
-    """Return how many operations wait for a person."""
-    statement = select(func.count()).where(operation.c.status == "case")
-    return tx.connection.scalar(statement) or 0
-
-
 def change(tx: Tx, operation_id: str, values: Mapping[str, object]) -> None:
     """Write where the operation stands now; the lease has been checked before."""
     tx.later(_CHANGE, {"at_id": operation_id, **values})
@@ -203,5 +224,31 @@ def store_answer(tx: Tx, attempt_id: str, answer: Answer) -> None:
 
 def answers_to(tx: Tx, attempt_id: str) -> tuple[Answer, ...]:
     """Return everything that was heard of an attempt, oldest first."""
+    return tuple(row.answer for row in heard(tx, attempt_id))
+
+
+def heard(tx: Tx, attempt_id: str) -> tuple[AnswerRow, ...]:
+    """Return everything that was heard of an attempt, and when, oldest first."""
     rows = tx.on(psp_answer).execute(_ANSWERS, {"at_id": attempt_id})
-    return tuple(decode_answer(row.kind, row.body) for row in rows)
+    return tuple(
+        AnswerRow(answer=decode_answer(row.kind, row.body), received_at=row.received_at)
+        for row in rows
+    )
+
+
+def attempts_of(tx: Tx, operation_id: str) -> tuple[AttemptRow, ...]:
+    """Return every attempt of the operation, in the order in which they began."""
+    rows = tx.on(attempt).execute(_ATTEMPTS, {"at_id": operation_id})
+    return tuple(AttemptRow(**row._mapping) for row in rows)
+
+
+def with_key(tx: Tx, psp_keys: Iterable[str]) -> tuple[AttemptRow, ...]:
+    """Return the attempts that were sent under these keys."""
+    rows = tx.on(attempt).execute(_WITH_KEY, {"keys": sorted(psp_keys)})
+    return tuple(AttemptRow(**row._mapping) for row in rows)
+
+
+def prove_attempt(tx: Tx, attempt_id: str, event_id: str) -> bool:
+    """Note the first event that proves that it was executed; False if there is one."""
+    given = {"at_id": attempt_id, "event": event_id}
+    return tx.on(attempt).execute(_PROVE, given).rowcount == 1

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from paykit.errors import InProgress, NotFound, RefundExceedsCaptured
 from paykit.lifecycle import PaymentState
 from paykit.money import Money
-from paykit.store import events
+from paykit.store import clocks, events
 from paykit.store.claims import unclaimed
 from paykit.store.events import NewEvent
 from paykit.store.schema.payments import payment
@@ -313,6 +313,7 @@ def save(
     written |= {"state": after.state.value, "at_id": row.id, "at_version": row.version}
     tx.later(_SAVE, written)
     _log(tx, after, row.event_sequence + 1, cause, happened)
+    clocks.follow(tx, row.id, row.state, after.state)
     return _keep(tx, after)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, insert, select, update
 
 from paykit.errors import InProgress, NotFound
 from paykit.lifecycle import RefundState
+from paykit.store import clocks
 from paykit.store.schema.payments import refund
 from paykit.store.tx import Params, Tx, Write, many
 
@@ -199,6 +200,7 @@ def save(tx: Tx, row: RefundRow, changes: Mapping[str, object]) -> RefundRow:
     written = {name: getattr(after, name) for name in _CHANGING}
     written |= {"state": after.state.value, "at_id": row.id, "at_version": row.version}
     tx.later(_SAVE, written)
+    clocks.follow(tx, row.id, row.state, after.state)
     return _keep(tx, after)
 
 

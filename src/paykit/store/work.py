@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Update, func, select
 
 from paykit.errors import LeaseLost
 from paykit.store.clock import clock_values
@@ -22,7 +22,7 @@ from paykit.store.tx import Params, Tx, Write, many
 from paykit.store.work_statements import (
     ATTEMPTS,
     FINISH,
-    FINISH_ALL,
+    FINISH_HELD,
     TIMED,
     Timed,
 )
@@ -31,13 +31,20 @@ __all__ = [
     "Claimed",
     "Queue",
     "attempts",
+    "claim_heads",
     "claim_next",
     "ensure",
     "fence",
     "finish",
     "finish_all",
+    "finish_held",
+    "give_back",
+    "hand_over",
+    "hasten",
     "hold",
     "hold_all",
+    "is_held",
+    "park",
     "pending",
     "postpone",
     "put",
@@ -149,6 +156,15 @@ def claim_next(tx: Tx, queue: Queue, *, lease_for: timedelta) -> Claimed | None:
     return None if attempts is None else Claimed(queue, id_, lease, attempts)
 
 
+def claim_heads(
+    tx: Tx, queue: Queue, at_most: int, *, lease_for: timedelta
+) -> list[Claimed]:
+    """Claim what has been due longest under one lease, of each group only the first."""
+    given = {"at_queue": queue, "at_most": at_most, **clock_values(tx.world)}
+    ids = tx.on(work).scalars(_timed(tx).due_heads, given).all()
+    return hold_all(tx, queue, ids, lease_for) if ids else []
+
+
 def hold(
     tx: Tx,
     queue: Queue,
@@ -181,6 +197,22 @@ def hold_all(
     return [Claimed(queue, id_, lease, counts[id_]) for id_ in ids]
 
 
+def is_held(tx: Tx, queue: Queue, id_: str) -> bool:
+    """Whether somebody works on this row right now."""
+    given = {"at_queue": queue, "at_id": id_, **clock_values(tx.world)}
+    return tx.on(work).scalar(_timed(tx).is_held, given) is not None
+
+
+def hasten(tx: Tx, queue: Queue, id_: str) -> None:
+    """
+    Let this row be due now, if there is one that nobody holds.
+
+    Whoever holds it is not waited for: it sees what there is when it records.
+    """
+    given = {"at_queue": queue, "at_id": id_, **clock_values(tx.world)}
+    tx.on(work).execute(_timed(tx).hasten, given)
+
+
 def attempts(tx: Tx, queue: Queue, id_: str) -> int:
     """Return how often this row has been claimed by a worker."""
     given = {"at_queue": queue, "at_id": id_}
@@ -206,21 +238,69 @@ def finish(tx: Tx, queue: Queue, id_: str, lease: uuid.UUID) -> None:
     tx.later(_FINISH, _held(queue, id_, lease))
 
 
-def finish_all(tx: Tx, queue: Queue, ids: Iterable[str]) -> None:
-    """Delete work that we have locked; raises `LeaseLost` if a row is gone."""
-    rows = [{"at_queue": queue, "at_id": id_} for id_ in ids]
-    given = {"at_queue": queue, "ids": [row["at_id"] for row in rows]}
-    if rows and tx.on(work).execute(FINISH_ALL, given).rowcount != len(rows):
-        raise _lost(rows)
+def finish_all(tx: Tx, claimed: Sequence[Claimed]) -> None:
+    """Delete work that is done; `LeaseLost` if another worker took over a row."""
+    if not claimed:
+        return
+    queue, lease = claimed[0].queue, claimed[0].lease
+    done = finish_held(tx, queue, [one.id for one in claimed], lease)
+    lost = [_held(queue, one.id, lease) for one in claimed if one.id not in done]
+    if lost:
+        raise _lost(lost)
+
+
+def finish_held(
+    tx: Tx, queue: Queue, ids: Iterable[str], lease: uuid.UUID
+) -> frozenset[str]:
+    """Delete those of `ids` that are still held under `lease`; return which."""
+    given = {"at_queue": queue, "ids": list(ids), "at_lease": lease}
+    return frozenset(tx.on(work).scalars(FINISH_HELD, given))
 
 
 def postpone(
-    tx: Tx, queue: Queue, id_: str, lease: uuid.UUID, *, delay: timedelta
+    tx: Tx,
+    queue: Queue,
+    id_: str,
+    lease: uuid.UUID,
+    *,
+    delay: timedelta,
+    counted: bool = True,
 ) -> None:
-    """Give work back, to be claimed again after `delay`; raises `LeaseLost`."""
-    held = _held(queue, id_, lease)
-    done = tx.on(work).execute(_timed(tx).postpone, _values(tx, delay, **held))
-    if done.rowcount != 1:
+    """
+    Give work back, to be claimed again after `delay`; raises `LeaseLost`.
+
+    Without `counted` this try is not counted: it was not the fault of the row.
+    """
+    given = _values(tx, delay, uncounted=int(not counted))
+    _advance(tx, _timed(tx).postpone, _held(queue, id_, lease), given)
+
+
+def give_back(tx: Tx, claimed: Claimed, *, delay: timedelta) -> None:
+    """
+    Postpone, and count no claim any more: this one has come to an end.
+
+    So `Claimed.attempts` tells how often a worker died of this row, or was too slow.
+    Raises `LeaseLost`.
+    """
+    given = _values(tx, delay, uncounted=claimed.attempts)
+    held = _held(claimed.queue, claimed.id, claimed.lease)
+    _advance(tx, _timed(tx).postpone, held, given)
+
+
+def park(tx: Tx, queue: Queue, id_: str, lease: uuid.UUID, *, reason: str) -> None:
+    """Let work wait for a person, and its group behind it; raises `LeaseLost`."""
+    given = {"why": reason[:500], **clock_values(tx.world)}
+    _advance(tx, _timed(tx).park, _held(queue, id_, lease), given)
+
+
+def hand_over(tx: Tx, queue: Queue, id_: str, lease: uuid.UUID, to: Queue) -> None:
+    """Move work that is done here to the queue `to`; raises `LeaseLost`."""
+    given = {"to_queue": to, **clock_values(tx.world)}
+    _advance(tx, _timed(tx).hand_over, _held(queue, id_, lease), given)
+
+
+def _advance(tx: Tx, change: Update, held: Params, given: Params) -> None:
+    if tx.on(work).execute(change, {**held, **given}).rowcount != 1:
         raise _lost([held])
 
 

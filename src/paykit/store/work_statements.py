@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Delete,
     Insert,
@@ -28,11 +29,20 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from paykit.store.clock import database_clock
 from paykit.store.schema.messages import inbox, work
 
-__all__ = ["ATTEMPTS", "FINISH", "FINISH_ALL", "TIMED", "Timed"]
+__all__ = [
+    "ATTEMPTS",
+    "FINISH",
+    "FINISH_HELD",
+    "NEVER_MS",
+    "PARKED",
+    "TIMED",
+    "Timed",
+]
 
 _DELAY: Final = bindparam("delay_ms", type_=BigInteger)
 _THIS: Final = (work.c.queue == bindparam("at_queue"), work.c.id == bindparam("at_id"))
@@ -41,10 +51,28 @@ _HELD: Final = (*_THIS, work.c.lease == bindparam("at_lease", type_=work.c.lease
 FINISH: Final[Delete] = delete(work).where(*_HELD)
 """Row ``at_queue``, ``at_id``, if it is held under ``at_lease``."""
 
-FINISH_ALL: Final[Delete] = delete(work).where(
-    work.c.queue == bindparam("at_queue"),
-    work.c.id.in_(bindparam("ids", expanding=True)),
+FINISH_HELD: Final[ReturningDelete[Any]] = (
+    delete(work)
+    .where(
+        work.c.queue == bindparam("at_queue"),
+        work.c.id.in_(bindparam("ids", expanding=True)),
+        _HELD[-1],
+    )
+    .returning(work.c.id)
 )
+"""Of the rows ``ids`` those that are held under ``at_lease``."""
+
+NEVER_MS: Final = 253_402_300_799_000
+"""The last second of the year 9999: when parked work is due."""
+
+PARKED: Final = (
+    work.c.queue.in_(("delivery", "relay")),
+    work.c.due_ms == NEVER_MS,
+    work.c.parked_ms.is_not(None),
+)
+"""Rows that wait for a person; the due time is there for the index."""
+
+_FREE: Final[Mapping[str, None]] = {"lease": None, "lease_until_ms": None}
 
 ATTEMPTS: Final[Select[Any]] = select(work.c.attempts).where(*_THIS)
 
@@ -59,12 +87,22 @@ class Timed:
     due: Select[Any]
     due_in_order: Select[Any]
     """Rows of a group only when nothing earlier of it is left."""
+    due_heads: Select[Any]
+    """As many as ``at_most``, the first one of its group each."""
     due_inbox: Select[Any]
-    """As many webhooks as ``at_most``, whole, with their work locked."""
+    """As many webhooks as ``at_most``, whole, and ``attempts``; their work locked."""
     hold: Update
     hold_all: Update
+    is_held: Select[Any]
+    hasten: Update
+    """What nobody holds is due now."""
     fence: Update
     postpone: Update
+    park: Update
+    hand_over: Update
+    """To another queue: due at once, and with a schedule of its own."""
+    release: ReturningUpdate[Any]
+    """What is parked, for a person; the queue in which it was."""
 
 
 def _timed(now: ColumnElement[int]) -> Timed:
@@ -81,6 +119,9 @@ def _timed(now: ColumnElement[int]) -> Timed:
         },
         due=_due(now, free),
         due_in_order=_due(now, free).where(~_blocked().exists()),
+        due_heads=_due(now, free, bindparam("at_most", type_=Integer)).where(
+            ~_blocked().exists()
+        ),
         due_inbox=_due_inbox(now, free),
         hold=update(work)
         .where(*_THIS, free | (work.c.lease == lease))
@@ -93,11 +134,30 @@ def _timed(now: ColumnElement[int]) -> Timed:
         )
         .values(**taken, attempts=work.c.attempts + 1)
         .returning(work.c.id, work.c.attempts),
+        is_held=select(work.c.id).where(*_THIS, work.c.lease_until_ms > now),
+        hasten=update(work).where(*_THIS, work.c.lease.is_(None)).values(due_ms=now),
         fence=update(work).where(*_HELD).values(**until),
-        postpone=update(work)
+        postpone=_postpone(now),
+        park=_park(now),
+        hand_over=update(work)
         .where(*_HELD)
-        .values(lease=None, lease_until_ms=None, due_ms=now + _DELAY),
+        .values(**_FREE, queue=bindparam("to_queue"), due_ms=now, attempts=0),
+        release=update(work)
+        .where(work.c.id == bindparam("at_id"), *PARKED)
+        .values(due_ms=now, attempts=0, parked_ms=None, reason=None)
+        .returning(work.c.queue),
     )
+
+
+def _postpone(now: ColumnElement[int]) -> Update:
+    counted = work.c.attempts - bindparam("uncounted", type_=Integer)
+    later = {**_FREE, "due_ms": now + _DELAY, "attempts": counted}
+    return update(work).where(*_HELD).values(**later)
+
+
+def _park(now: ColumnElement[int]) -> Update:
+    parked = {**_FREE, "due_ms": NEVER_MS, "parked_ms": now}
+    return update(work).where(*_HELD).values(**parked, reason=bindparam("why"))
 
 
 def _put(now: ColumnElement[int]) -> Insert:
@@ -129,12 +189,16 @@ def _ensure(
     )
 
 
-def _due(now: ColumnElement[int], free: ColumnElement[bool]) -> Select[Any]:
+def _due(
+    now: ColumnElement[int],
+    free: ColumnElement[bool],
+    at_most: int | BindParameter[int] = 1,
+) -> Select[Any]:
     return (
         select(work.c.id)
         .where(work.c.queue == bindparam("at_queue"), work.c.due_ms <= now, free)
         .order_by(work.c.due_ms, work.c.id)
-        .limit(1)
+        .limit(at_most)
         .with_for_update(skip_locked=True)
     )
 
@@ -150,7 +214,7 @@ def _blocked() -> Select[Any]:
 
 def _due_inbox(now: ColumnElement[int], free: ColumnElement[bool]) -> Select[Any]:
     return (
-        select(inbox)
+        select(inbox, work.c.attempts)
         .join_from(work, inbox, inbox.c.id == work.c.id)
         .where(work.c.queue == "inbox", work.c.due_ms <= now, free)
         .order_by(work.c.due_ms, work.c.id)

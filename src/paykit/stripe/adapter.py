@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, cast
 
@@ -13,7 +14,7 @@ from typing_extensions import override
 
 from paykit.psp.answers import Answer
 from paykit.psp.events import PspEvent, WebhookEnvelope
-from paykit.psp.port import Call, Capabilities
+from paykit.psp.port import Call, Capabilities, RequestLimits
 from paykit.psp.requests import Request
 from paykit.stripe import webhook, wire
 from paykit.stripe.errors import answer_from_error
@@ -29,9 +30,17 @@ _CAPABILITIES: Final = Capabilities(
     multicapture=True,
     incremental_authorization=True,
     update_payment=True,
+    event_list=True,
+    search=True,
     key_retention=timedelta(hours=24),
 )
 """Stripe prunes idempotency keys when they are "at least 24 hours old"."""
+
+_LIMITS: Final = {
+    True: RequestLimits(per_second=100, per_endpoint=25),
+    False: RequestLimits(per_second=25, per_endpoint=25),
+}
+"""By mode. Source: https://docs.stripe.com/rate-limits."""
 
 _OUR_ACCOUNT: Final = "default"
 
@@ -49,8 +58,11 @@ class _Shared:
         stripe_account: str | None,
         api_version: str,
         base_url: str | None,
+        limits: RequestLimits | None,
     ) -> None:
         self._livemode = _livemode(secret_key)
+        published = None if base_url else _LIMITS[self._livemode]
+        self._capabilities = replace(_CAPABILITIES, limits=limits or published)
         self._webhook_secrets = _as_tuple(webhook_secrets)
         named = account != _OUR_ACCOUNT
         self._account = account if named else (stripe_account or _OUR_ACCOUNT)
@@ -88,7 +100,7 @@ class _Shared:
     @property
     def capabilities(self) -> Capabilities:
         """Everything; idempotency keys are kept for 24 hours."""
-        return _CAPABILITIES
+        return self._capabilities
 
     def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
         """See `paykit.stripe.wire.prepare`."""
@@ -130,6 +142,8 @@ class StripePsp(_Shared):
     `webhook_secrets` are the signing secrets of all endpoints that lead here.
     `stripe_account` is a connected account to act for. `base_url` is for a test server.
     `http_client` brings the host's own timeouts and proxies; the host closes it.
+    `limits` are those that Stripe has agreed to; without it, they are its published
+    ones, and none for a `base_url`.
     Raises `ValueError`, without showing it, if `secret_key` is not the shape of one.
     """
 
@@ -143,6 +157,7 @@ class StripePsp(_Shared):
         api_version: str = API_VERSION,
         base_url: str | None = None,
         http_client: httpx.Client | None = None,
+        limits: RequestLimits | None = None,
     ) -> None:
         self._transport = SyncTransport(http_client)
         super().__init__(
@@ -153,6 +168,7 @@ class StripePsp(_Shared):
             stripe_account=stripe_account,
             api_version=api_version,
             base_url=base_url,
+            limits=limits,
         )
 
     def send(self, call: Call, /) -> Answer:
@@ -200,6 +216,7 @@ class AsyncStripePsp(_Shared):
         api_version: str = API_VERSION,
         base_url: str | None = None,
         http_client: httpx.AsyncClient | None = None,
+        limits: RequestLimits | None = None,
     ) -> None:
         self._transport = AsyncTransport(http_client)
         super().__init__(
@@ -210,6 +227,7 @@ class AsyncStripePsp(_Shared):
             stripe_account=stripe_account,
             api_version=api_version,
             base_url=base_url,
+            limits=limits,
         )
 
     async def send(self, call: Call, /) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypedDict
 
 from paykit.psp.answers import (
@@ -29,10 +30,13 @@ from paykit.psp.requests import (
     FindRefund,
     IncrementAuthorization,
     ListBalanceTransactions,
+    ListEvents,
+    ListWebhookEndpoints,
     ReadCharge,
     ReadDispute,
     ReadPayment,
     ReadRefund,
+    SearchPayments,
     UpdatePayment,
 )
 from paykit.psp.snapshots import (
@@ -43,7 +47,7 @@ from paykit.psp.snapshots import (
     RefundSnapshot,
     RefundStatus,
 )
-from paykit.stripe import fields, objects
+from paykit.stripe import fields, listing, objects
 from paykit.stripe.fields import JsonObject, Unreadable
 from paykit.stripe.wire import Params, WireCall
 
@@ -87,7 +91,7 @@ class Exchange:
     """
 
     def __init__(self, call: WireCall) -> None:
-        known = call.verb in _READERS or call.verb in _LISTS
+        known = _reader(call) is not None or call.verb in _LISTS
         if not known or (call.verb in _SEARCHES) != (call.match is not None):
             raise ValueError(f"{call.verb}: not a call of this adapter")
         self._call = call
@@ -107,7 +111,8 @@ class Exchange:
             self.answer = Unknown(reason=f"unreadable: {error}", **reply.record)
 
     def _listed(self, reply: Reply) -> Answer | None:
-        page, more = _page(reply.body)
+        searched = self._call.verb == SearchPayments.verb
+        page, more = _page(reply.body, "search_result" if searched else "list")
         if self._call.match is None:
             self._movements += map(objects.balance_transaction, page)
         else:
@@ -138,16 +143,19 @@ class Exchange:
             return Unknown(reason=reason, **reply.record)
         if not page:
             raise Unreadable("an empty page says that there is more")
-        last = fields.text(page[-1], "id")
-        self.params = {**self._call.params, "starting_after": last}
+        if self._call.verb == SearchPayments.verb:
+            after = {"page": fields.text(reply.body, "next_page")}
+        else:
+            after = {"starting_after": fields.text(page[-1], "id")}
+        self.params = {**self._call.params, **after}
         return None
 
 
-def _page(body: JsonObject) -> tuple[list[JsonObject], bool]:
+def _page(body: JsonObject, kind: str = "list") -> tuple[list[JsonObject], bool]:
     # Strict: what is taken for the last page makes a search definite.
     more = body.get("has_more")
-    if body.get("object") != "list" or not isinstance(more, bool):
-        raise Unreadable("the object is no list")
+    if body.get("object") != kind or not isinstance(more, bool):
+        raise Unreadable(f"the object is no {kind}")
     return fields.children(body, "data"), more
 
 
@@ -239,6 +247,19 @@ def _read_dispute(reply: Reply) -> Answer:
     return Succeeded(snapshot=objects.dispute(reply.body), **reply.record)
 
 
+def _read_events(reply: Reply) -> Answer:
+    """One page: whoever asks keeps it before the next one is asked for."""
+    page, more = _page(reply.body)
+    return Succeeded(snapshot=listing.event_page(page, more=more), **reply.record)
+
+
+def _read_endpoints(version: str, reply: Reply) -> Answer:
+    page, more = _page(reply.body)
+    if more:
+        raise Unreadable("more endpoints than an account can have")
+    return Succeeded(snapshot=listing.endpoints(page, version), **reply.record)
+
+
 def _unexpected(snapshot: PaymentSnapshot, reply: Reply) -> Unknown:
     """Let the status be read again: no table says what it means for this verb."""
     status = snapshot.raw_status[:40]
@@ -257,6 +278,7 @@ _READERS: Final[Mapping[str, Callable[[Reply], Answer | None]]] = {
     ReadRefund.verb: _read_refund,
     ReadCharge.verb: _read_charge,
     ReadDispute.verb: _read_dispute,
+    ListEvents.verb: _read_events,
 }
 
 
@@ -264,6 +286,8 @@ def _reader(call: WireCall) -> Callable[[Reply], Answer | None] | None:
     """Return how an answer to `call` is read; None for a list."""
     if call.verb == CapturePayment.verb and call.params.get("final_capture") is False:
         return _captured_in_part
+    if call.verb == ListWebhookEndpoints.verb:
+        return partial(_read_endpoints, call.version)
     return _READERS.get(call.verb)
 
 
@@ -272,6 +296,7 @@ _SEARCHES: Final[
 ] = {
     FindPayment.verb: objects.payment,
     FindRefund.verb: objects.refund,
+    SearchPayments.verb: objects.payment,
 }
 
 _LISTS: Final = frozenset({*_SEARCHES, ListBalanceTransactions.verb})

@@ -30,7 +30,13 @@ from paykit.psp.snapshots import PaymentSnapshot
 from paykit.stripe import fields, objects
 from paykit.stripe.fields import JsonObject, Unreadable
 
-__all__ = ["TOLERANCE_SECONDS", "read_envelope", "read_event", "verify"]
+__all__ = [
+    "TOLERANCE_SECONDS",
+    "is_of_use",
+    "read_envelope",
+    "read_event",
+    "verify",
+]
 
 TOLERANCE_SECONDS: Final = 300
 """How far a webhook's time may be from ours, into the past and into the future."""
@@ -116,6 +122,19 @@ def read_event(body: bytes, api_version: str, ours: str | None = None) -> PspEve
     )
 
 
+def is_of_use(event: JsonObject) -> bool:
+    """
+    Whether paykit has use for an event of a list; a broken object is for the inbox.
+
+    Raises `Unreadable` if its id or its type is none, for then nobody can keep it.
+    """
+    _word(event, "id")
+    try:
+        return _shown(_word(event, "type"), event) is not None
+    except Unreadable:
+        return bool(_word(event, "type"))
+
+
 def _signature(header: object) -> tuple[str, list[str]]:
     """Return the time and the signatures of the one scheme that is not a test's."""
     if not isinstance(header, str) or len(header) > _LONGEST_HEADER:
@@ -149,20 +168,26 @@ def _subject(kind: str, event: JsonObject, *, current: bool) -> Subject:
     """Return the object that the event is about, if paykit has use for it."""
     if event.get("object") == "v2.core.event":
         return _related(event)
+    thing = _shown(kind, event)
+    if thing is None:
+        return None
+    if not current and str(thing["object"]) in _READABLE:
+        return _named(thing)
+    subject = _SUBJECTS[str(thing["object"])][1](thing)
+    if isinstance(subject, PaymentSnapshot):
+        # Nobody confirms a payment from a webhook, so the secret need not travel.
+        return replace(subject, client_secret=None)
+    return subject
+
+
+def _shown(kind: str, event: JsonObject) -> JsonObject | None:
+    """Return the object in the event, if it is of a kind that can be read."""
     if event.get("object") != "event":
         return None
     data = fields.child(event, "data") or {}
     thing = fields.child(data, "object") or {}
     found = _SUBJECTS.get(str(thing.get("object")))
-    if found is None or not kind.startswith(found[0]):
-        return None
-    if not current and str(thing["object"]) in _READABLE:
-        return _named(thing)
-    subject = found[1](thing)
-    if isinstance(subject, PaymentSnapshot):
-        # Nobody confirms a payment from a webhook, so the secret need not travel.
-        return replace(subject, client_secret=None)
-    return subject
+    return thing if found is not None and kind.startswith(found[0]) else None
 
 
 _SUBJECTS: Final[

@@ -32,14 +32,17 @@ from paykit.psp.requests import (
     FindRefund,
     IncrementAuthorization,
     ListBalanceTransactions,
+    ListEvents,
+    ListWebhookEndpoints,
     ReadCharge,
     ReadDispute,
     ReadPayment,
     ReadRefund,
     Request,
+    SearchPayments,
     UpdatePayment,
 )
-from paykit.stripe import fields
+from paykit.stripe import fields, listing
 
 if TYPE_CHECKING:
     from stripe.params import (
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
         PaymentIntentIncrementAuthorizationParams,
         PaymentIntentListParams,
         PaymentIntentRetrieveParams,
+        PaymentIntentSearchParams,
         PaymentIntentUpdateParams,
         RefundCreateParams,
         RefundListParams,
@@ -77,6 +81,8 @@ _REFUNDS: Final = "/v1/refunds"
 _BALANCE: Final = "/v1/balance_transactions"
 _CHARGES: Final = "/v1/charges"
 _DISPUTES: Final = "/v1/disputes"
+_EVENTS: Final = "/v1/events"
+_ENDPOINTS: Final = "/v1/webhook_endpoints"
 
 _WITH_CHARGE: Final = "latest_charge"
 """Expanded wherever Stripe returns one payment: fact keys need the charge."""
@@ -131,7 +137,7 @@ def prepare(
         "params": params,
         "version": api_version,
     }
-    if isinstance(request, FindPayment | FindRefund):
+    if isinstance(request, FindPayment | FindRefund | SearchPayments):
         content["match"] = _match(request)
     key = _checked_key(request.verb, idempotency_key) if method == "post" else None
     return Call(verb=request.verb, parameters=_canonical(content), idempotency_key=key)
@@ -190,8 +196,14 @@ def _wire(request: Request) -> tuple[Method, str, Params]:
             return "get", _PAYMENTS, _find_payment(request)
         case FindRefund():
             return "get", _REFUNDS, _find_refund(request)
+        case SearchPayments():
+            return "get", f"{_PAYMENTS}/search", _search_payments(request)
         case ListBalanceTransactions():
             return "get", _BALANCE, _list_balance_transactions(request)
+        case ListEvents():
+            return "get", _EVENTS, listing.events_asked(request, PAGE_SIZE)
+        case ListWebhookEndpoints():
+            return "get", _ENDPOINTS, listing.endpoints_asked(PAGE_SIZE)
         case _:
             assert_never(request)
 
@@ -323,13 +335,27 @@ def _find_refund(request: FindRefund) -> RefundListParams:
     return {"payment_intent": request.payment, "limit": PAGE_SIZE}
 
 
+def _search_payments(request: SearchPayments) -> PaymentIntentSearchParams:
+    """Search, which is behind what has happened, and knows no end of the past."""
+    clauses = (
+        f"metadata[{_quoted(key)}]:{_quoted(value)}"
+        for key, value in sorted(_match(request).items())
+    )
+    return {"query": " AND ".join(clauses), "limit": PAGE_SIZE}
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def _list_balance_transactions(
     request: ListBalanceTransactions,
 ) -> BalanceTransactionListParams:
     return {"source": request.source, "limit": PAGE_SIZE}
 
 
-def _match(request: FindPayment | FindRefund) -> dict[str, str]:
+def _match(request: FindPayment | FindRefund | SearchPayments) -> dict[str, str]:
     """Return what to look for: without any metadata, everything would match."""
     if not request.metadata:
         raise ValueError(f"{request.verb} needs metadata to look for")

@@ -9,7 +9,6 @@ row cannot be committed the answer is 503, and the PSP sends it again.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,16 +16,10 @@ from typing import Final, Protocol, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from paykit.engine import Engine, Environment, Flow, PspDirectory, commit
-from paykit.errors import SchemaOutOfDate, UsageError
-from paykit.psp import (
-    AnyPsp,
-    SignatureInvalid,
-    WebhookEnvelope,
-    binding_of,
-    name_binding,
-)
-from paykit.store import inbox
+from paykit.engine import Engine, Environment, Flow, commit
+from paykit.errors import SchemaOutOfDate
+from paykit.operations.receive_event import Incoming, read_incoming, receive_event
+from paykit.psp import AnyPsp, SignatureInvalid
 
 __all__ = ["AsyncWebhookReceiver", "Headers", "WebhookReceiver", "WebhookResponse"]
 
@@ -47,23 +40,9 @@ class WebhookResponse:
     reason: str
 
 
-_WORD: Final = re.compile(r"[!-~]{1,255}")
-"""What an id or a type may be, and a column can hold: printable ASCII."""
-
 _DUPLICATE: Final = WebhookResponse(200, "received before")
 _STORED: Final = WebhookResponse(200, "stored")
 _UNAVAILABLE: Final = WebhookResponse(503, "could not be stored, send it again")
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    """A webhook that is authentic, ready to be stored."""
-
-    binding: str
-    event_id: str
-    event_type: str
-    account: str | None
-    body: bytes
 
 
 def _lower(headers: Headers) -> dict[str, str]:
@@ -73,7 +52,7 @@ def _lower(headers: Headers) -> dict[str, str]:
 
 def _check(
     psp: AnyPsp, body: bytes, headers: Headers, env: Environment
-) -> _Verified | WebhookResponse:
+) -> Incoming | WebhookResponse:
     """Verify, or say why not; never raises, whatever the input."""
     if not isinstance(body, bytes | bytearray | memoryview):
         return WebhookResponse(400, "the body must be the raw bytes of the request")
@@ -82,54 +61,14 @@ def _check(
         return WebhookResponse(400, f"more than {_BODY_MAX} bytes")
     try:
         psp.verify(raw, _lower(headers), env.world.now())
-        envelope = psp.read_envelope(raw)
+        return read_incoming(psp, env.psps, raw)
     except SignatureInvalid as error:
         return WebhookResponse(400, str(error))
-    words = (envelope.event_id, envelope.event_type, envelope.account or "none")
-    if not all(_WORD.fullmatch(word) for word in words):
-        return WebhookResponse(400, "an id or a type that is none")
-    return _Verified(
-        binding=_routed(psp, envelope, env.psps),
-        event_id=envelope.event_id,
-        event_type=envelope.event_type,
-        account=envelope.account,
-        body=raw,
-    )
 
 
-def _routed(psp: AnyPsp, envelope: WebhookEnvelope, psps: PspDirectory) -> str:
-    """
-    Return the binding that the event belongs to, if the directory has its adapter.
-
-    A platform hears of all connected accounts at one endpoint, and one URL may serve
-    test and live mode. Without an adapter it is kept under the receiver's own binding,
-    where the worker ignores it and says so.
-    """
-    account = envelope.account or psp.account
-    livemode = psp.livemode if envelope.livemode is None else envelope.livemode
-    own = binding_of(psp)
-    theirs = name_binding(psp.provider, account, livemode=livemode)
-    if theirs == own:
-        return own
+def _store(event: Incoming) -> Flow[WebhookResponse]:
     try:
-        found = binding_of(psps.for_binding(theirs))
-    except (UsageError, LookupError):
-        return own
-    return theirs if found == theirs else own
-
-
-def _store(verified: _Verified) -> Flow[WebhookResponse]:
-    try:
-        new = yield from commit(
-            partial(
-                inbox.receive,
-                binding=verified.binding,
-                event_id=verified.event_id,
-                event_type=verified.event_type,
-                account=verified.account,
-                body=verified.body,
-            )
-        )
+        new = yield from commit(partial(receive_event, event, "push"))
     except (SQLAlchemyError, SchemaOutOfDate) as error:
         _log.error("a webhook could not be stored: %s", type(error).__name__)
         return _UNAVAILABLE

@@ -3,7 +3,8 @@ Hand events to the host's handlers (DESIGN section 9).
 
 What a handler writes through its session commits with the mark that the event is
 delivered, and so happens once; anything else it does is at least once, under a stable
-event id. Order holds per payment; a handler that keeps failing parks its own payment.
+event id. Order holds per payment; a handler that keeps failing parks its own payment,
+until a person releases or skips the event.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from paykit.operations import EventView
 from paykit.store import events, work
 from paykit.store.tx import Tx
 from paykit.store.work import Claimed
+from paykit.workers.failures import spread, where
 
-__all__ = ["RETRIES", "deliver_next"]
+__all__ = ["RETRIES", "TRIES", "deliver_next"]
 
 _log = logging.getLogger("paykit.deliver")
 
@@ -34,36 +36,49 @@ RETRIES: Final = (
     timedelta(minutes=10),
     timedelta(hours=1),
     timedelta(hours=6),
+    timedelta(days=1),
+    timedelta(days=2),
 )
-"""When a failed delivery is tried again; then every day, until it succeeds."""
+"""When a failed delivery is tried again, at the latest; long enough for a weekend."""
 
-_DAILY: Final = timedelta(days=1)
+TRIES: Final = len(RETRIES) + 1
+"""After so many failures an event is parked."""
+
+_NEVER_ENDED: Final = "the worker ended in the middle of it, each time"
 
 
-def deliver_next(handlers: Handlers[EventView, Any]) -> Flow[str | None]:
-    """Deliver the event that has been due longest; None if there is none."""
+def deliver_next(
+    handlers: Handlers[EventView, Any], *, relay: bool = False
+) -> Flow[str | None]:
+    """
+    Deliver the event that has been due longest; None if there is none.
+
+    With `relay` it goes on to the broker, in the transaction that marks it delivered.
+    """
     claimed = yield from commit(_claim)
     if claimed is None:
         return None
+    if claimed.attempts > TRIES:
+        return (yield from _give_back(claimed, _NEVER_ENDED))
     effect = Deliver(
         load=partial(_load, claimed),
         handlers=lambda event: handlers.of(event.type),
-        done=partial(_done, claimed),
+        done=partial(_done, claimed, relay),
     )
     try:
         found = yield from deliver(effect)
     except LeaseLost:
         return "lease lost"
-    except Exception:
+    except Exception as error:
         _log.exception("a handler failed on event %s", claimed.id)
-        return (yield from _give_back(claimed))
+        return (yield from _give_back(claimed, where(error)))
     return "delivered" if found else "lease lost"
 
 
-def _give_back(claimed: Claimed) -> Flow[str]:
+def _give_back(claimed: Claimed, reason: str) -> Flow[str]:
     """Postpone what failed; it may be delivered, with only the reply to COMMIT lost."""
     try:
-        return (yield from commit(partial(_postpone, claimed)))
+        return (yield from commit(partial(_postpone, claimed, reason)))
     except LeaseLost:
         return "lease lost"
 
@@ -80,12 +95,17 @@ def _load(claimed: Claimed, tx: Tx) -> EventView | None:
     return EventView.of(events.by_id(tx, UUID(claimed.id)))
 
 
-def _done(claimed: Claimed, tx: Tx) -> None:
-    work.finish(tx, "delivery", claimed.id, claimed.lease)
+def _done(claimed: Claimed, relay: bool, tx: Tx) -> None:
+    if relay:
+        work.hand_over(tx, "delivery", claimed.id, claimed.lease, "relay")
+    else:
+        work.finish(tx, "delivery", claimed.id, claimed.lease)
 
 
-def _postpone(claimed: Claimed, tx: Tx) -> str:
-    late = claimed.attempts > len(RETRIES)
-    delay = _DAILY if late else RETRIES[claimed.attempts - 1]
+def _postpone(claimed: Claimed, reason: str, tx: Tx) -> str:
+    if claimed.attempts >= TRIES:
+        work.park(tx, "delivery", claimed.id, claimed.lease, reason=reason)
+        return "parked"
+    delay = spread(RETRIES[claimed.attempts - 1], claimed.id, claimed.attempts)
     work.postpone(tx, "delivery", claimed.id, claimed.lease, delay=delay)
     return "failed"

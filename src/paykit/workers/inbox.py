@@ -3,40 +3,52 @@ Apply received webhooks (DESIGN section 7).
 
 Order and repetition do not matter: what an event proves is taken from its payload, and
 what it cannot prove is read again, under the version of the payment that was seen, so
-that a read which something overtook is made again. An event whose payment is not here
-yet is looked at later; one that breaks our code is parked and blocks nobody.
+that a read which something overtook is made again.
+
+Why an event is not done yet is counted by kind. Its payment is not here: it is looked
+at a few times more, and then ignored. The PSP cannot be read: it waits for as long as
+that takes. Our code fails, or a worker dies of it: after a few times it is dead, which
+means that it is parked, shown, and blocks nobody.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from paykit.carddata import redact
 from paykit.engine import Environment, Flow, ask, commit
 from paykit.errors import LeaseLost
-from paykit.operations.apply_event import Needs, Read, ReadOne, apply_event
+from paykit.operations.apply_event import Needs, Read, ReadOne, Verdict, apply_event
 from paykit.psp import (
-    Answer,
+    ActionRequired,
     AnyPsp,
     ChargeSnapshot,
+    Conflict,
+    Declined,
     DisputeSnapshot,
     PaymentSnapshot,
+    Pending,
     PspEvent,
     RefundSnapshot,
+    Rejected,
     Subject,
     Succeeded,
 )
 from paykit.store import inbox, work
+from paykit.store.inbox import InboxRow
 from paykit.store.tx import Tx
 from paykit.store.work import Claimed
+from paykit.workers.failures import spread, where
 
 __all__ = [
     "DEFERRALS",
     "LEASE",
+    "READS",
     "RETRIES",
     "process_claimed",
     "process_next",
@@ -60,6 +72,15 @@ DEFERRALS: Final = (
 )
 """When an event that fits nothing here is looked at again; then it is ignored."""
 
+READS: Final = (
+    timedelta(seconds=5),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+)
+"""When an event is tried again for which the PSP could not be read; the last pause is
+repeated without an end, because an outage is no reason to give an event up."""
+
 RETRIES: Final = (
     timedelta(seconds=5),
     timedelta(seconds=30),
@@ -67,7 +88,12 @@ RETRIES: Final = (
     timedelta(hours=1),
     timedelta(hours=6),
 )
-"""When an event that failed is tried again; after that it is dead."""
+"""When an event on which our code failed is tried again; after that it is dead."""
+
+_DIED: Final = "workers died while they held it, or were too slow"
+
+_REFUSED: Final = (ActionRequired, Conflict, Declined, Pending, Rejected)
+"""Answers to a read that waiting does not change: we have asked for something wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +104,15 @@ class _Asks:
     needs: Needs
 
 
-_Outcome = str | _Asks
+_Outcome: TypeAlias = str | _Asks
 
 
 def process_next(env: Environment) -> Flow[str | None]:
     """Apply the event that has been due longest; what became of it, None if idle."""
-    claimed = yield from commit(_claim)
-    if claimed is None:
-        return None
-    return (yield from process_claimed(env, claimed))
+    held = yield from commit(partial(inbox.claim, at_most=1, lease_for=LEASE))
+    for _, claimed in held:
+        return (yield from process_claimed(env, claimed))
+    return None
 
 
 def process_claimed(env: Environment, claimed: Claimed) -> Flow[str]:
@@ -96,39 +122,44 @@ def process_claimed(env: Environment, claimed: Claimed) -> Flow[str]:
     except LeaseLost:
         return "lease lost"
     except Exception as error:
-        _log.exception("webhook %s could not be applied", claimed.id)
+        _log.error("webhook %s could not be applied: %s", claimed.id, where(error))
         return (yield from _give_back(claimed, error))
 
 
 def _give_back(claimed: Claimed, error: Exception) -> Flow[str]:
     """Postpone what failed, unless another worker has taken it over meanwhile."""
     try:
-        return (yield from commit(partial(_fail, claimed, error)))
+        return (yield from commit(partial(_fail, claimed, _words(error))))
     except LeaseLost:
         return "lease lost"
 
 
-def _claim(tx: Tx) -> Claimed | None:
-    return work.claim_next(tx, "inbox", lease_for=LEASE)
+def _words(error: Exception) -> str:
+    """Return what may be stored and shown: the text only of an error of our own."""
+    own = type(error).__module__.partition(".")[0] == "paykit"
+    text = f": {error}" if own or type(error) is LookupError else ""
+    return redact(where(error) + text)[:500]
 
 
 def _process(env: Environment, claimed: Claimed) -> Flow[str]:
     reads: dict[ReadOne, Read] = {}
     outcome = yield from commit(partial(_apply, env, claimed, reads))
-    answer: Answer | None = None
     for _ in range(_READS_MAX):
         if isinstance(outcome, str):
             return outcome
         psp, needs = env.psps.for_binding(outcome.binding), outcome.needs
         answer = yield from ask(env, outcome.binding, psp.prepare(needs.request, None))
         if not isinstance(answer, Succeeded):
-            break
+            # What is refused stays refused; what is unavailable comes back.
+            phase = _fail if isinstance(answer, _REFUSED) else _unread
+            reason = f"the PSP could not be read: {type(answer).__name__}"
+            return (yield from commit(partial(phase, claimed, reason)))
         reads[needs.request] = Read(_subject(answer), needs.version)
         outcome = yield from commit(partial(_apply, env, claimed, reads))
     if isinstance(outcome, str):
         return outcome
-    reason = f"the PSP could not be read: {type(answer).__name__}"
-    return (yield from commit(partial(_retry, claimed, reason)))
+    overtaken = "the payment changed whenever it was read"
+    return (yield from commit(partial(_unread, claimed, overtaken)))
 
 
 def _subject(answer: Succeeded) -> Subject:
@@ -148,18 +179,24 @@ def _apply(
 ) -> _Outcome:
     """Apply one event, or say what has to be read first."""
     row = inbox.load(tx, claimed.id)
+    deaths = claimed.attempts - 1
+    if deaths and row.failures + deaths > len(RETRIES):
+        # Not tried once more: the next worker might die of it, too.
+        return _count(tx, claimed, row, row.failures + deaths, _DIED)
     psp = env.psps.for_binding(row.binding)
-    event = psp.read_event(row.body)
+    event = psp.read_event(row.raw)
     whose = stranger(psp, event)
     if whose is not None:
-        return _end(tx, claimed, "ignored", whose)
+        return _end(tx, claimed, Verdict("ignored", whose))
     cause = f"webhook {event.id}"
     outcome = apply_event(tx, row.binding, event, reads, cause=cause)
     if isinstance(outcome, Needs):
+        # The PSP may take its time; and waiting for it is no failure of the event.
+        work.fence(tx, "inbox", claimed.id, claimed.lease, LEASE)
         return _Asks(row.binding, outcome)
     if outcome.status == "deferred":
-        return _defer(tx, claimed, outcome.reason or "", outcome.payment_id)
-    return _end(tx, claimed, outcome.status, outcome.reason, outcome.payment_id)
+        return _defer(tx, claimed, row, outcome)
+    return _end(tx, claimed, outcome)
 
 
 def stranger(psp: AnyPsp, event: PspEvent) -> str | None:
@@ -177,35 +214,58 @@ def stranger(psp: AnyPsp, event: PspEvent) -> str | None:
     return None
 
 
-def _end(
-    tx: Tx,
-    claimed: Claimed,
-    status: str,
-    reason: str | None,
-    payment_id: str | None = None,
-) -> str:
-    inbox.finish(tx, claimed.id, status, reason=reason, payment_id=payment_id)
+def _end(tx: Tx, claimed: Claimed, verdict: Verdict) -> str:
+    inbox.finish(
+        tx,
+        claimed.id,
+        verdict.status,
+        reason=verdict.reason,
+        payment_id=verdict.payment_id,
+    )
     work.finish(tx, "inbox", claimed.id, claimed.lease)
-    return status
+    return verdict.status
 
 
-def _defer(tx: Tx, claimed: Claimed, reason: str, payment_id: str | None = None) -> str:
-    """Look at it again later; in the end it is ignored for `reason`."""
-    if claimed.attempts > len(DEFERRALS):
-        return _end(tx, claimed, "ignored", reason, payment_id)
-    delay = DEFERRALS[claimed.attempts - 1]
-    work.postpone(tx, "inbox", claimed.id, claimed.lease, delay=delay)
+def _defer(tx: Tx, claimed: Claimed, row: InboxRow, verdict: Verdict) -> str:
+    """Look at it again later; in the end it is ignored for the verdict's reason."""
+    # What it waits for must be written down, and committed, before it is given up: a
+    # payment that is linked in this moment finds it by that.
+    noted = verdict.reference == row.subject_reference
+    if row.deferrals >= len(DEFERRALS) and noted and not inbox.is_ours_now(tx, row):
+        return _end(tx, claimed, Verdict("ignored", verdict.reason, verdict.payment_id))
+    # After the last look: it is ours now, or only now is known what it waits for.
+    late = row.deferrals >= len(DEFERRALS)
+    delay = _pause(DEFERRALS, row, 0 if late else row.deferrals)
+    inbox.defer(tx, row, reason=verdict.reason or "", reference=verdict.reference)
+    work.give_back(tx, claimed, delay=delay)
     return "deferred"
 
 
-def _retry(claimed: Claimed, reason: str, tx: Tx) -> str:
-    if claimed.attempts > len(RETRIES):
-        return _end(tx, claimed, "dead", reason)
-    delay = RETRIES[claimed.attempts - 1]
-    work.postpone(tx, "inbox", claimed.id, claimed.lease, delay=delay)
-    return "retried"
+def _unread(claimed: Claimed, reason: str, tx: Tx) -> str:
+    """Try again when the PSP may be back, however long that takes."""
+    row = inbox.load(tx, claimed.id)
+    work.give_back(tx, claimed, delay=_pause(READS, row, row.unread))
+    inbox.note_unread(tx, row, reason=reason)
+    return "unread"
 
 
-def _fail(claimed: Claimed, error: Exception, tx: Tx) -> str:
-    text = redact(f"{type(error).__name__}: {error}")[:500]
-    return _retry(claimed, text, tx)
+def _fail(claimed: Claimed, reason: str, tx: Tx) -> str:
+    """Count a failure of our code, and the claims before it that had no end."""
+    row = inbox.load(tx, claimed.id)
+    return _count(tx, claimed, row, row.failures + claimed.attempts, reason)
+
+
+def _count(tx: Tx, claimed: Claimed, row: InboxRow, failures: int, reason: str) -> str:
+    """Write down that `row` has failed so often; try it again later, or park it."""
+    dead = failures > len(RETRIES)
+    if dead:
+        work.finish(tx, "inbox", claimed.id, claimed.lease)
+    else:
+        work.give_back(tx, claimed, delay=_pause(RETRIES, row, failures - 1))
+    inbox.note_failure(tx, row, failures, reason=reason, dead=dead)
+    return "dead" if dead else "retried"
+
+
+def _pause(schedule: Sequence[timedelta], row: InboxRow, count: int) -> timedelta:
+    """Return how long to wait after `count` times before; the last pause repeats."""
+    return spread(schedule[min(count, len(schedule) - 1)], row.id, count)

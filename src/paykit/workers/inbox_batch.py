@@ -1,12 +1,14 @@
 """
 Apply received webhooks together: many events, one transaction, few statements.
 
-It ends exactly as if they were applied one by one, in the same order. What needs more
-than its payload and the rows at hand (a read at the PSP, a dispute, a payment that is
-not here yet) leaves the batch together with all that follows for the same payment, and
-goes the single way. If a batch fails, nothing of it has happened, and the same events
-go the single way, where one that breaks our code is found and parked. There are no
-savepoints: they would eat most of what a batch gains.
+They are claimed first, in a transaction of their own: if a worker dies of one of them,
+the next worker sees it, and takes each alone. Applied together they end exactly as if
+they were applied one by one, in the same order. What needs more than its payload and
+the rows at hand (a read at the PSP, a dispute, a payment that is not here yet) leaves
+the batch together with all that follows for the same payment, and goes the single way.
+If a batch fails, nothing of it has happened, and the same events go the single way,
+where one that breaks our code is found and parked. There are no savepoints: they would
+eat most of what a batch gains.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from paykit.store import inbox, payments, refunds, work
 from paykit.store.inbox import InboxRow
 from paykit.store.tx import Tx
 from paykit.store.work import Claimed
-from paykit.workers.inbox import LEASE, process_claimed, process_next, stranger
+from paykit.workers.failures import where
+from paykit.workers.inbox import LEASE, process_claimed, stranger
 
 __all__ = ["process_batch"]
 
@@ -42,6 +45,7 @@ class _Event:
     """One webhook that is due; `event` is None if it cannot be read."""
 
     row: InboxRow
+    claimed: Claimed
     event: PspEvent | None
 
     @property
@@ -62,62 +66,58 @@ class _Batch:
     """What became of the events: ended here, or left for the single way."""
 
     ends: list[str] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    done: list[Claimed] = field(default_factory=list)
+    left: list[Claimed] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
     """Payments of which an event has left: what follows must not overtake it."""
-    claimed: list[Claimed] = field(default_factory=list)
 
 
 def process_batch(env: Environment, at_most: int) -> Flow[tuple[str, ...]]:
     """Apply the events that have been due longest; what became of each."""
-    try:
-        batch = yield from commit(partial(_apply_all, env, at_most))
-    except Exception as error:
-        _log.warning("a batch of webhooks failed: %s", type(error).__name__)
-        return (yield from _one_by_one(env, at_most))
-    ends = list(batch.ends)
-    for claimed in batch.claimed:
+    held = yield from commit(partial(inbox.claim, at_most=at_most, lease_for=LEASE))
+    ends: list[str] = []
+    left = [claimed for _, claimed in held]
+    if held and not any(_alone(claimed) for claimed in left):
+        try:
+            events = [_read(env, *each) for each in held]
+            batch = yield from commit(partial(_apply_all, env, events))
+            ends, left = list(batch.ends), batch.left
+        except Exception as error:
+            _log.warning("a batch of webhooks failed: %s", where(error))
+    for claimed in left:
         ends.append((yield from process_claimed(env, claimed)))
     return tuple(ends)
 
 
-def _one_by_one(env: Environment, at_most: int) -> Flow[tuple[str, ...]]:
-    ends: list[str] = []
-    while len(ends) < at_most:
-        end = yield from process_next(env)
-        if end is None:
-            break
-        ends.append(end)
-    return tuple(ends)
+def _alone(claimed: Claimed) -> bool:
+    """Whether its last claim had no end, so that a worker may have died of it."""
+    return claimed.attempts > 1
 
 
 # -- the phase -------------------------------------------------------------------------
 
 
-def _apply_all(env: Environment, at_most: int, tx: Tx) -> _Batch:
-    """Apply what can be applied here, and hold the rest under a lease."""
+def _apply_all(env: Environment, events: Sequence[_Event], tx: Tx) -> _Batch:
+    """Apply what can be applied here, and leave the rest."""
     batch = _Batch()
-    events = [_read(env, row) for row in inbox.due(tx, at_most)]
     _lock(tx, events)
     for each in events:
         verdict = _apply(env, tx, each, batch.waiting)
         if verdict is None or verdict.status == "deferred":
             _leave(tx, each, batch)
         else:
-            _end(tx, each.row.id, verdict, batch)
-    work.finish_all(tx, "inbox", batch.done)
-    if batch.left:
-        batch.claimed = work.hold_all(tx, "inbox", batch.left, LEASE)
+            _end(tx, each, verdict, batch)
+    work.finish_all(tx, batch.done)
     return batch
 
 
-def _read(env: Environment, row: InboxRow) -> _Event:
+def _read(env: Environment, row: InboxRow, claimed: Claimed) -> _Event:
     try:
-        return _Event(row, env.psps.for_binding(row.binding).read_event(row.body))
+        event = env.psps.for_binding(row.binding).read_event(row.raw)
     except Exception:
         # It leaves the batch; the single way tells what is wrong, and parks it.
-        return _Event(row, None)
+        event = None
+    return _Event(row, claimed, event)
 
 
 def _lock(tx: Tx, events: Sequence[_Event]) -> None:
@@ -149,20 +149,20 @@ def _apply(env: Environment, tx: Tx, each: _Event, waiting: set[str]) -> Verdict
     return outcome if isinstance(outcome, Verdict) else None
 
 
-def _end(tx: Tx, inbox_id: str, verdict: Verdict, batch: _Batch) -> None:
+def _end(tx: Tx, each: _Event, verdict: Verdict, batch: _Batch) -> None:
     inbox.finish(
         tx,
-        inbox_id,
+        each.row.id,
         verdict.status,
         reason=verdict.reason,
         payment_id=verdict.payment_id,
     )
-    batch.done.append(inbox_id)
+    batch.done.append(each.claimed)
     batch.ends.append(verdict.status)
 
 
 def _leave(tx: Tx, each: _Event, batch: _Batch) -> None:
-    batch.left.append(each.row.id)
+    batch.left.append(each.claimed)
     if each.event is not None:
         payment = find_payment(tx, each.row.binding, each.event.subject)
         if payment is not None:

@@ -14,6 +14,19 @@ CREATE TABLE paykit_break (
 
 CREATE INDEX ix_paykit_break_payment_id ON paykit_break (payment_id)
 
+CREATE TABLE paykit_case (
+    id UUID NOT NULL,
+    operation_id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    payment_id VARCHAR(64),
+    name VARCHAR(64) NOT NULL,
+    why VARCHAR(500) NOT NULL,
+    seen JSONB NOT NULL,
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_case PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_case_operation_id UNIQUE (operation_id)
+)
+
 CREATE TABLE paykit_payment (
     id VARCHAR(64) NOT NULL,
     merchant_id VARCHAR(64) NOT NULL,
@@ -54,6 +67,8 @@ CREATE TABLE paykit_payment (
     CONSTRAINT ck_paykit_payment_refund_ceiling CHECK (refund_reserved >= 0 AND refund_reserved <= captured)
 )
 
+CREATE INDEX ix_paykit_payment_binding_created_at ON paykit_payment (binding, created_at)
+
 CREATE INDEX ix_paykit_payment_merchant_id_created_at_id ON paykit_payment (merchant_id, created_at, id)
 
 CREATE OR REPLACE FUNCTION paykit_payment_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN IF NEW.state <> 'creating' THEN RAISE EXCEPTION 'payment: must begin as creating' USING ERRCODE = 'check_violation'; END IF; ELSIF OLD.state <> NEW.state AND NOT ((OLD.state = 'creating' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'creating' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'creating' AND NEW.state = 'requires_action') OR (OLD.state = 'creating' AND NEW.state = 'processing') OR (OLD.state = 'creating' AND NEW.state = 'authorized') OR (OLD.state = 'creating' AND NEW.state = 'succeeded') OR (OLD.state = 'creating' AND NEW.state = 'canceled') OR (OLD.state = 'creating' AND NEW.state = 'expired') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'processing') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'authorized') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'canceled') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'expired') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'requires_action') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'processing') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'authorized') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'canceled') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'expired') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'requires_action' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'requires_action' AND NEW.state = 'processing') OR (OLD.state = 'requires_action' AND NEW.state = 'authorized') OR (OLD.state = 'requires_action' AND NEW.state = 'succeeded') OR (OLD.state = 'requires_action' AND NEW.state = 'canceled') OR (OLD.state = 'requires_action' AND NEW.state = 'expired') OR (OLD.state = 'processing' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'processing' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'processing' AND NEW.state = 'requires_action') OR (OLD.state = 'processing' AND NEW.state = 'authorized') OR (OLD.state = 'processing' AND NEW.state = 'succeeded') OR (OLD.state = 'processing' AND NEW.state = 'canceled') OR (OLD.state = 'processing' AND NEW.state = 'expired') OR (OLD.state = 'creating' AND NEW.state = 'failed') OR (OLD.state = 'requires_payment_method' AND NEW.state = 'failed') OR (OLD.state = 'requires_confirmation' AND NEW.state = 'failed') OR (OLD.state = 'requires_action' AND NEW.state = 'failed') OR (OLD.state = 'processing' AND NEW.state = 'failed') OR (OLD.state = 'authorized' AND NEW.state = 'failed') OR (OLD.state = 'succeeded' AND NEW.state = 'failed') OR (OLD.state = 'canceled' AND NEW.state = 'failed') OR (OLD.state = 'expired' AND NEW.state = 'failed') OR (OLD.state = 'authorized' AND NEW.state = 'succeeded') OR (OLD.state = 'authorized' AND NEW.state = 'canceled') OR (OLD.state = 'authorized' AND NEW.state = 'expired') OR (OLD.state = 'canceled' AND NEW.state = 'succeeded') OR (OLD.state = 'expired' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'requires_payment_method') OR (OLD.state = 'failed' AND NEW.state = 'requires_confirmation') OR (OLD.state = 'failed' AND NEW.state = 'requires_action') OR (OLD.state = 'failed' AND NEW.state = 'processing') OR (OLD.state = 'failed' AND NEW.state = 'authorized') OR (OLD.state = 'failed' AND NEW.state = 'succeeded') OR (OLD.state = 'failed' AND NEW.state = 'canceled') OR (OLD.state = 'failed' AND NEW.state = 'expired')) THEN RAISE EXCEPTION 'payment: no such transition' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
@@ -69,6 +84,12 @@ CREATE OR REPLACE FUNCTION paykit_payment_deny() RETURNS trigger LANGUAGE plpgsq
 CREATE TRIGGER paykit_payment_deny BEFORE DELETE OR TRUNCATE ON paykit_payment FOR EACH STATEMENT EXECUTE FUNCTION paykit_payment_deny()
 
 ALTER TABLE paykit_payment ENABLE ALWAYS TRIGGER paykit_payment_deny
+
+CREATE OR REPLACE FUNCTION paykit_payment_linked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE paykit_inbox SET status = 'received', reason = NULL, finished_at = NULL, deferrals = 0, unread = 0, failures = 0 WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL; UPDATE paykit_work SET due_ms = 0 WHERE queue = 'inbox' AND lease IS NULL AND id IN (SELECT id FROM paykit_inbox WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL); RETURN NEW; END $$
+
+CREATE TRIGGER paykit_payment_linked_insert AFTER INSERT ON paykit_payment FOR EACH ROW WHEN (NEW.psp_reference IS NOT NULL) EXECUTE FUNCTION paykit_payment_linked()
+
+CREATE TRIGGER paykit_payment_linked_update AFTER UPDATE OF psp_reference ON paykit_payment FOR EACH ROW WHEN (NEW.psp_reference IS NOT NULL AND (OLD.psp_reference IS NULL OR NEW.psp_reference <> OLD.psp_reference)) EXECUTE FUNCTION paykit_payment_linked()
 
 CREATE TABLE paykit_live_reference (
     merchant_id VARCHAR(64) NOT NULL,
@@ -152,18 +173,57 @@ CREATE TABLE paykit_inbox (
     event_id VARCHAR(255) NOT NULL,
     event_type VARCHAR(255) NOT NULL,
     account VARCHAR(255),
-    body BYTEA NOT NULL,
+    body BYTEA,
     status VARCHAR(16) NOT NULL,
     reason TEXT,
     payment_id VARCHAR(64),
+    subject_reference VARCHAR(255),
+    deferrals INTEGER DEFAULT 0 NOT NULL,
+    unread INTEGER DEFAULT 0 NOT NULL,
+    failures INTEGER DEFAULT 0 NOT NULL,
+    first_failed_at TIMESTAMP WITH TIME ZONE,
+    dead_at TIMESTAMP WITH TIME ZONE,
+    origin VARCHAR(16),
     received_at TIMESTAMP WITH TIME ZONE NOT NULL,
     finished_at TIMESTAMP WITH TIME ZONE,
-    CONSTRAINT pk_paykit_inbox PRIMARY KEY (id)
+    CONSTRAINT pk_paykit_inbox PRIMARY KEY (id),
+    CONSTRAINT ck_paykit_inbox_body_needed CHECK (body IS NOT NULL OR status IN ('applied', 'ignored')),
+    CONSTRAINT ck_paykit_inbox_dead_since CHECK ((status = 'dead') = (dead_at IS NOT NULL))
 )
+
+CREATE INDEX ix_paykit_inbox_binding_origin_received_at ON paykit_inbox (binding, origin, received_at)
+
+CREATE INDEX ix_paykit_inbox_dead ON paykit_inbox (id) WHERE dead_at IS NOT NULL
+
+CREATE INDEX ix_paykit_inbox_foreign ON paykit_inbox (binding, subject_reference) WHERE subject_reference IS NOT NULL
+
+CREATE INDEX ix_paykit_inbox_whole ON paykit_inbox (received_at) WHERE body IS NOT NULL
 
 CREATE OR REPLACE FUNCTION paykit_inbox_enqueue() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO paykit_work (queue, id, due_ms, attempts) VALUES ('inbox', NEW.id, 0, 0); RETURN NEW; END $$
 
 CREATE TRIGGER paykit_inbox_enqueue AFTER INSERT ON paykit_inbox FOR EACH ROW EXECUTE FUNCTION paykit_inbox_enqueue()
+
+CREATE TRIGGER paykit_inbox_again AFTER UPDATE OF status ON paykit_inbox FOR EACH ROW WHEN (NEW.status = 'received' AND OLD.status <> 'received') EXECUTE FUNCTION paykit_inbox_enqueue()
+
+CREATE TABLE paykit_inbox_action (
+    id UUID NOT NULL,
+    inbox_id VARCHAR(512) NOT NULL,
+    action VARCHAR(16) NOT NULL,
+    actor VARCHAR(255) NOT NULL,
+    reason TEXT,
+    status_before VARCHAR(16) NOT NULL,
+    reason_before TEXT,
+    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_inbox_action PRIMARY KEY (id)
+)
+
+CREATE INDEX ix_paykit_inbox_action_inbox_id ON paykit_inbox_action (inbox_id)
+
+CREATE OR REPLACE FUNCTION paykit_inbox_action_deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'paykit_inbox_action: rows are never changed or deleted' USING ERRCODE = 'integrity_constraint_violation'; END $$
+
+CREATE TRIGGER paykit_inbox_action_deny BEFORE UPDATE OR DELETE OR TRUNCATE ON paykit_inbox_action FOR EACH STATEMENT EXECUTE FUNCTION paykit_inbox_action_deny()
+
+ALTER TABLE paykit_inbox_action ENABLE ALWAYS TRIGGER paykit_inbox_action_deny
 
 CREATE TABLE paykit_work (
     queue VARCHAR(16) NOT NULL,
@@ -174,6 +234,8 @@ CREATE TABLE paykit_work (
     attempts INTEGER NOT NULL,
     lease UUID,
     lease_until_ms BIGINT,
+    parked_ms BIGINT,
+    reason VARCHAR(500),
     CONSTRAINT pk_paykit_work PRIMARY KEY (queue, id)
 )
 
@@ -216,6 +278,7 @@ CREATE TABLE paykit_attempt (
     write_deadline TIMESTAMP WITH TIME ZONE NOT NULL,
     outcome VARCHAR(32),
     request_id VARCHAR(255),
+    proved_by VARCHAR(255),
     CONSTRAINT pk_paykit_attempt PRIMARY KEY (id),
     CONSTRAINT uq_paykit_attempt_psp_key UNIQUE (psp_key)
 )
@@ -241,11 +304,36 @@ CREATE TRIGGER paykit_psp_answer_deny BEFORE UPDATE OR DELETE OR TRUNCATE ON pay
 
 ALTER TABLE paykit_psp_answer ENABLE ALWAYS TRIGGER paykit_psp_answer_deny
 
+CREATE TABLE paykit_process (
+    id VARCHAR(36) NOT NULL,
+    seen_ms BIGINT NOT NULL,
+    CONSTRAINT pk_paykit_process PRIMARY KEY (id)
+)
+
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,
     compatible_from INTEGER NOT NULL,
     applied_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_paykit_schema_version PRIMARY KEY (version)
+)
+
+CREATE TABLE paykit_event_cursor (
+    binding VARCHAR(255) NOT NULL,
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    newest TIMESTAMP WITH TIME ZONE,
+    position VARCHAR(255),
+    listed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_event_cursor PRIMARY KEY (binding)
+)
+
+CREATE TABLE paykit_alarm (
+    kind VARCHAR(32) NOT NULL,
+    subject VARCHAR(255) NOT NULL,
+    detail TEXT NOT NULL,
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    closed_by VARCHAR(255),
+    CONSTRAINT pk_paykit_alarm PRIMARY KEY (kind, subject)
 )
 
 CREATE TABLE paykit_refund (

@@ -14,6 +14,19 @@ CREATE TABLE paykit_break (
 
 CREATE INDEX ix_paykit_break_payment_id ON paykit_break (payment_id)
 
+CREATE TABLE paykit_case (
+    id CHAR(32) NOT NULL,
+    operation_id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    payment_id VARCHAR(64),
+    name VARCHAR(64) NOT NULL,
+    why VARCHAR(500) NOT NULL,
+    seen JSON NOT NULL,
+    opened_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_case PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_case_operation_id UNIQUE (operation_id)
+)
+
 CREATE TABLE paykit_payment (
     id VARCHAR(64) NOT NULL,
     merchant_id VARCHAR(64) NOT NULL,
@@ -54,6 +67,8 @@ CREATE TABLE paykit_payment (
     CONSTRAINT ck_paykit_payment_refund_ceiling CHECK (refund_reserved >= 0 AND refund_reserved <= captured)
 )
 
+CREATE INDEX ix_paykit_payment_binding_created_at ON paykit_payment (binding, created_at)
+
 CREATE INDEX ix_paykit_payment_merchant_id_created_at_id ON paykit_payment (merchant_id, created_at, id)
 
 CREATE TRIGGER paykit_payment_state_first BEFORE INSERT ON paykit_payment WHEN NEW.state <> 'creating' BEGIN SELECT RAISE(ABORT, 'payment: must begin as creating'); END
@@ -79,6 +94,10 @@ CREATE TRIGGER paykit_payment_leave_id BEFORE UPDATE ON paykit_payment WHEN (OLD
 CREATE TRIGGER paykit_payment_leave_binding_psp_reference BEFORE UPDATE ON paykit_payment WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_payment existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
 
 CREATE TRIGGER paykit_payment_leave_rowid BEFORE UPDATE ON paykit_payment WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_payment: the row exists'); END
+
+CREATE TRIGGER paykit_payment_linked_insert AFTER INSERT ON paykit_payment WHEN NEW.psp_reference IS NOT NULL BEGIN UPDATE paykit_inbox SET status = 'received', reason = NULL, finished_at = NULL, deferrals = 0, unread = 0, failures = 0 WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL; UPDATE paykit_work SET due_ms = 0 WHERE queue = 'inbox' AND lease IS NULL AND id IN (SELECT id FROM paykit_inbox WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL); END
+
+CREATE TRIGGER paykit_payment_linked_update AFTER UPDATE OF psp_reference ON paykit_payment WHEN NEW.psp_reference IS NOT NULL AND (OLD.psp_reference IS NULL OR NEW.psp_reference <> OLD.psp_reference) BEGIN UPDATE paykit_inbox SET status = 'received', reason = NULL, finished_at = NULL, deferrals = 0, unread = 0, failures = 0 WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL; UPDATE paykit_work SET due_ms = 0 WHERE queue = 'inbox' AND lease IS NULL AND id IN (SELECT id FROM paykit_inbox WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL); END
 
 CREATE TABLE paykit_live_reference (
     merchant_id VARCHAR(64) NOT NULL,
@@ -180,14 +199,31 @@ CREATE TABLE paykit_inbox (
     event_id VARCHAR(255) NOT NULL,
     event_type VARCHAR(255) NOT NULL,
     account VARCHAR(255),
-    body BLOB NOT NULL,
+    body BLOB,
     status VARCHAR(16) NOT NULL,
     reason TEXT,
     payment_id VARCHAR(64),
+    subject_reference VARCHAR(255),
+    deferrals INTEGER DEFAULT 0 NOT NULL,
+    unread INTEGER DEFAULT 0 NOT NULL,
+    failures INTEGER DEFAULT 0 NOT NULL,
+    first_failed_at DATETIME,
+    dead_at DATETIME,
+    origin VARCHAR(16),
     received_at DATETIME NOT NULL,
     finished_at DATETIME,
-    CONSTRAINT pk_paykit_inbox PRIMARY KEY (id)
+    CONSTRAINT pk_paykit_inbox PRIMARY KEY (id),
+    CONSTRAINT ck_paykit_inbox_body_needed CHECK (body IS NOT NULL OR status IN ('applied', 'ignored')),
+    CONSTRAINT ck_paykit_inbox_dead_since CHECK ((status = 'dead') = (dead_at IS NOT NULL))
 )
+
+CREATE INDEX ix_paykit_inbox_binding_origin_received_at ON paykit_inbox (binding, origin, received_at)
+
+CREATE INDEX ix_paykit_inbox_dead ON paykit_inbox (id) WHERE dead_at IS NOT NULL
+
+CREATE INDEX ix_paykit_inbox_foreign ON paykit_inbox (binding, subject_reference) WHERE subject_reference IS NOT NULL
+
+CREATE INDEX ix_paykit_inbox_whole ON paykit_inbox (received_at) WHERE body IS NOT NULL
 
 CREATE TRIGGER paykit_inbox_keep_rowid BEFORE INSERT ON paykit_inbox WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_inbox existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_inbox: the row exists'); END
 
@@ -201,6 +237,32 @@ CREATE TRIGGER paykit_inbox_leave_rowid BEFORE UPDATE ON paykit_inbox WHEN OLD.r
 
 CREATE TRIGGER paykit_inbox_enqueue AFTER INSERT ON paykit_inbox BEGIN INSERT INTO paykit_work (queue, id, due_ms, attempts) VALUES ('inbox', NEW.id, 0, 0); END
 
+CREATE TRIGGER paykit_inbox_again AFTER UPDATE OF status ON paykit_inbox WHEN NEW.status = 'received' AND OLD.status <> 'received' BEGIN INSERT INTO paykit_work (queue, id, due_ms, attempts) VALUES ('inbox', NEW.id, 0, 0); END
+
+CREATE TABLE paykit_inbox_action (
+    id CHAR(32) NOT NULL,
+    inbox_id VARCHAR(512) NOT NULL,
+    action VARCHAR(16) NOT NULL,
+    actor VARCHAR(255) NOT NULL,
+    reason TEXT,
+    status_before VARCHAR(16) NOT NULL,
+    reason_before TEXT,
+    occurred_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_inbox_action PRIMARY KEY (id)
+)
+
+CREATE INDEX ix_paykit_inbox_action_inbox_id ON paykit_inbox_action (inbox_id)
+
+CREATE TRIGGER paykit_inbox_action_no_update BEFORE UPDATE ON paykit_inbox_action BEGIN SELECT RAISE(ABORT, 'paykit_inbox_action: rows are never changed or deleted'); END
+
+CREATE TRIGGER paykit_inbox_action_no_delete BEFORE DELETE ON paykit_inbox_action BEGIN SELECT RAISE(ABORT, 'paykit_inbox_action: rows are never changed or deleted'); END
+
+CREATE TRIGGER paykit_inbox_action_keep_rowid BEFORE INSERT ON paykit_inbox_action WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_inbox_action existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_inbox_action: the row exists'); END
+
+CREATE TRIGGER paykit_inbox_action_positive_rowid AFTER INSERT ON paykit_inbox_action WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_inbox_action: a rowid below zero'); END
+
+CREATE TRIGGER paykit_inbox_action_keep_id BEFORE INSERT ON paykit_inbox_action WHEN EXISTS (SELECT 1 FROM paykit_inbox_action existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_inbox_action: the row exists'); END
+
 CREATE TABLE paykit_work (
     queue VARCHAR(16) NOT NULL,
     id VARCHAR(512) NOT NULL,
@@ -210,6 +272,8 @@ CREATE TABLE paykit_work (
     attempts INTEGER NOT NULL,
     lease CHAR(32),
     lease_until_ms BIGINT,
+    parked_ms BIGINT,
+    reason VARCHAR(500),
     CONSTRAINT pk_paykit_work PRIMARY KEY (queue, id)
 )
 
@@ -266,6 +330,7 @@ CREATE TABLE paykit_attempt (
     write_deadline DATETIME NOT NULL,
     outcome VARCHAR(32),
     request_id VARCHAR(255),
+    proved_by VARCHAR(255),
     CONSTRAINT pk_paykit_attempt PRIMARY KEY (id),
     CONSTRAINT uq_paykit_attempt_psp_key UNIQUE (psp_key)
 )
@@ -309,11 +374,36 @@ CREATE TRIGGER paykit_psp_answer_positive_rowid AFTER INSERT ON paykit_psp_answe
 
 CREATE TRIGGER paykit_psp_answer_keep_id BEFORE INSERT ON paykit_psp_answer WHEN EXISTS (SELECT 1 FROM paykit_psp_answer existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_psp_answer: the row exists'); END
 
+CREATE TABLE paykit_process (
+    id VARCHAR(36) NOT NULL,
+    seen_ms BIGINT NOT NULL,
+    CONSTRAINT pk_paykit_process PRIMARY KEY (id)
+)
+
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,
     compatible_from INTEGER NOT NULL,
     applied_at DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT pk_paykit_schema_version PRIMARY KEY (version)
+)
+
+CREATE TABLE paykit_event_cursor (
+    binding VARCHAR(255) NOT NULL,
+    since DATETIME NOT NULL,
+    newest DATETIME,
+    position VARCHAR(255),
+    listed_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_event_cursor PRIMARY KEY (binding)
+)
+
+CREATE TABLE paykit_alarm (
+    kind VARCHAR(32) NOT NULL,
+    subject VARCHAR(255) NOT NULL,
+    detail TEXT NOT NULL,
+    opened_at DATETIME NOT NULL,
+    closed_at DATETIME,
+    closed_by VARCHAR(255),
+    CONSTRAINT pk_paykit_alarm PRIMARY KEY (kind, subject)
 )
 
 CREATE TABLE paykit_refund (

@@ -2,6 +2,7 @@
 
 from paykit.store.schema.base import metadata
 from paykit.store.schema.breaks import reconciliation_break
+from paykit.store.schema.cases import case
 from paykit.store.schema.disputes import dispute
 from paykit.store.schema.ledger import (
     ledger_account,
@@ -9,17 +10,23 @@ from paykit.store.schema.ledger import (
     ledger_key,
     ledger_transfer,
 )
-from paykit.store.schema.messages import event, inbox, work
+from paykit.store.schema.messages import event, inbox, inbox_action, work
 from paykit.store.schema.operations import attempt, operation, psp_answer
 from paykit.store.schema.payments import claim, live_reference, payment, refund
+from paykit.store.schema.processes import process
 from paykit.store.schema.version import schema_version
+from paykit.store.schema.watching import alarm, event_cursor
 
 __all__ = [
+    "alarm",
     "attempt",
+    "case",
     "claim",
     "dispute",
     "event",
+    "event_cursor",
     "inbox",
+    "inbox_action",
     "ledger_account",
     "ledger_balance",
     "ledger_key",
@@ -28,6 +35,7 @@ __all__ = [
     "metadata",
     "operation",
     "payment",
+    "process",
     "psp_answer",
     "reconciliation_break",
     "refund",

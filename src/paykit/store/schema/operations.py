@@ -58,10 +58,12 @@ attempt = Table(
     Column("write_deadline", UtcDateTime, nullable=False),
     Column("outcome", String(32)),
     Column("request_id", String(255)),
+    Column("proved_by", String(255)),
 )
 """One call to the PSP, written before it is sent: the parameters are verbatim, so that
 a resend is the same bytes after any deploy. `outcome` folds all its sends; it is NULL
-while nobody knows."""
+while nobody knows. `proved_by` is an event of the PSP that carries the attempt's key:
+it proves that the PSP has executed it."""
 
 psp_answer = Table(
     "paykit_psp_answer",

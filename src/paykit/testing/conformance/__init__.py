@@ -1,5 +1,6 @@
 """
 Is an adapter for a payment service provider safe to take money with? One suite says so.
+`PublisherConformance` says the same of a publisher, and an event.
 
 Subclass `PspConformance` in a test module, say how to reach the provider's test mode,
 and run pytest. The suite asks only through `prepare`, `send` and the webhook functions,
@@ -47,9 +48,11 @@ pytest.register_assert_rewrite(
             "capturing",
             "increasing",
             "keys",
+            "listing",
             "parts",
             "paying",
             "preparing",
+            "publishing",
             "reading",
             "refunding",
             "trouble",
@@ -59,10 +62,11 @@ pytest.register_assert_rewrite(
     )
 )
 
+from paykit.testing.conformance.publishing import PublisherConformance  # noqa: E402
 from paykit.testing.conformance.suite import (  # noqa: E402
     Client,
     PspConformance,
     SignedWebhook,
 )
 
-__all__ = ["Client", "PspConformance", "SignedWebhook"]
+__all__ = ["Client", "PspConformance", "PublisherConformance", "SignedWebhook"]

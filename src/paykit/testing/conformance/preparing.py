@@ -29,6 +29,7 @@ from paykit.psp import (
     ReadRefund,
     ReadRequest,
     Request,
+    SearchPayments,
     UpdatePayment,
     WriteRequest,
     binding_of,
@@ -171,6 +172,7 @@ class PreparingRules(Base):
             ReadRefund(refund=refund),
             FindPayment(metadata=_METADATA, since=_SINCE),
             FindRefund(payment=payment, metadata=_METADATA),
+            SearchPayments(metadata=_METADATA),
             ListBalanceTransactions(source=refund),
         )
 
@@ -192,6 +194,7 @@ class PreparingRules(Base):
             ),
             FindPayment(metadata=own, since=_SINCE),
             FindRefund(payment=payment, metadata=own),
+            SearchPayments(metadata=own),
         )
 
 

@@ -10,8 +10,15 @@ from paykit.psp import (
     ReadPayment,
     ReadRefund,
     Rejected,
+    SearchPayments,
+    Succeeded,
 )
-from paykit.testing.conformance.answers import nothing_in, payment_in, refund_in
+from paykit.testing.conformance.answers import (
+    nothing_in,
+    payment_in,
+    refund_in,
+    require,
+)
 from paykit.testing.conformance.base import Base
 from paykit.testing.conformance.client import Client
 
@@ -42,6 +49,23 @@ class ReadingRules(Base):
         nothing_in(client.ask(FindPayment(metadata=absent, since=since)))
         more = {"conformance": mine, "more": "x"}
         nothing_in(client.ask(FindPayment(metadata=more, since=since)))
+
+    def test_a_search_finds_the_payment_or_nothing_yet(self, client: Client) -> None:
+        """It may be behind by the lag, and takes no other payment for the one."""
+        _searchable(client)
+        mine, other = client.new_name(), client.new_name()
+        client.opened(metadata={"conformance": other})
+        payment = client.opened(metadata={"conformance": mine})
+        found = client.ask(SearchPayments(metadata={"conformance": mine}))
+        assert isinstance(found, Succeeded), f"not an answer to a search: {found}"
+        if found.snapshot is not None:
+            assert payment_in(found).reference == payment
+
+    def test_a_search_says_that_it_found_nothing(self, client: Client) -> None:
+        """Not an error and not unknown: what it proves, time tells."""
+        _searchable(client)
+        absent = {"conformance": client.new_name(), "with": 'it\'s "quoted"'}
+        nothing_in(client.ask(SearchPayments(metadata=absent)))
 
     def test_find_refund_finds_by_metadata(self, client: Client) -> None:
         """Among the refunds of the payment."""
@@ -75,3 +99,8 @@ class ReadingRules(Base):
         """A snapshot is the same wherever it comes from, so its facts are."""
         payment = client.paid()
         assert client.payment(payment) == client.payment(payment)
+
+
+def _searchable(client: Client) -> None:
+    can = client.psp.capabilities
+    require(can.search, "search for payments", can)

@@ -8,6 +8,7 @@ from paykit.testing.conformance.capturing import CapturingRules
 from paykit.testing.conformance.client import Client
 from paykit.testing.conformance.increasing import IncreasingRules
 from paykit.testing.conformance.keys import KeyRules
+from paykit.testing.conformance.listing import ListingRules
 from paykit.testing.conformance.parts import PartsRules
 from paykit.testing.conformance.paying import PayingRules
 from paykit.testing.conformance.preparing import PreparingRules
@@ -31,6 +32,7 @@ class PspConformance(
     KeyRules,
     ReadingRules,
     BalanceRules,
+    ListingRules,
     TroubleRules,
     WebhookRules,
 ):

@@ -16,12 +16,15 @@ from paykit.psp import (
     FindRefund,
     IncrementAuthorization,
     ListBalanceTransactions,
+    ListEvents,
+    ListWebhookEndpoints,
     ReadCharge,
     ReadDispute,
     ReadPayment,
     ReadRefund,
     ReadRequest,
     Request,
+    SearchPayments,
     UpdatePayment,
 )
 
@@ -44,7 +47,7 @@ def ask(request: Request) -> str:
             name: value for name, value in params.items() if value not in (None, {})
         },
     }
-    if isinstance(request, FindPayment | FindRefund):
+    if isinstance(request, FindPayment | FindRefund | SearchPayments):
         call["wanted"] = request.metadata
     return json.dumps(call, sort_keys=True, separators=(",", ":"))
 
@@ -147,7 +150,29 @@ def _read(request: ReadRequest) -> tuple[str, Mapping[str, object]]:
             return "", {"created": created, "limit": _LONGEST_PAGE}
         case FindRefund(payment=payment):
             return "", {"payment_intent": payment, "limit": _LONGEST_PAGE}
+        case SearchPayments(metadata=metadata):
+            return "", {"query": _query(metadata), "limit": _LONGEST_PAGE}
         case ListBalanceTransactions(source=source):
             return "", {"source": source, "limit": _LONGEST_PAGE}
+        case ListEvents(since=since):
+            return "", {
+                "created": {"gte": int(since.timestamp())},
+                "starting_after": request.position,
+                "limit": _LONGEST_PAGE,
+            }
+        case ListWebhookEndpoints():
+            return "", {"limit": _LONGEST_PAGE}
         case _:
             assert_never(request)
+
+
+def _query(metadata: Mapping[str, str]) -> str:
+    """Return what finds the payment with `metadata`, in the provider's language."""
+    return " AND ".join(
+        f'metadata["{key}"]:"{_escaped(value)}"'
+        for key, value in sorted(metadata.items())
+    )
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')

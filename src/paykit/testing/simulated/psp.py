@@ -17,15 +17,17 @@ from paykit.psp import (
     Capabilities,
     PspEvent,
     Request,
+    RequestLimits,
     Snapshot,
     Succeeded,
     WebhookEnvelope,
 )
-from paykit.testing.simulated import events, read
+from paykit.testing.simulated import events, read, read_lists
 from paykit.testing.simulated.asking import ask
 from paykit.testing.simulated.endpoints import WRITES
 from paykit.testing.simulated.exchange import ApiRequest, Reply
 from paykit.testing.simulated.hearing import hear
+from paykit.testing.simulated.limits import Limits
 from paykit.testing.simulated.objects import DEFAULT_ACCOUNT, Json
 from paykit.testing.simulated.provider import SimulatedProvider
 from paykit.testing.simulated.webhooks import check_signature, sign
@@ -69,7 +71,12 @@ class _Simulated:
     def capabilities(self) -> Capabilities:
         """Everything that paykit can ask for."""
         return Capabilities(
-            multicapture=True, incremental_authorization=True, update_payment=True
+            multicapture=True,
+            incremental_authorization=True,
+            update_payment=True,
+            search=True,
+            limits=_allowed(self.sim.limits),
+            event_list=True,
         )
 
     def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
@@ -182,6 +189,13 @@ def _talk(call: Call, account: str) -> _Talk:
     return hear(reply, reader, write=call.verb in WRITES)
 
 
+def _allowed(limits: Limits | None) -> RequestLimits | None:
+    """Return the provider's limits in paykit's words."""
+    if limits is None:
+        return None
+    return RequestLimits(per_second=limits.account, per_endpoint=limits.endpoint)
+
+
 def _checked_key(verb: str, key: str | None) -> str | None:
     """Return the key to send: every write has one, a read has none."""
     if verb not in WRITES:
@@ -205,7 +219,10 @@ def _look_for(
                 return _found(reply, reader(row))
         if not reply.body["has_more"]:
             return _found(reply, None)
-        after = {"starting_after": rows[-1]["id"]}
+        if request.verb == "search_payments":
+            after = {"page": reply.body["next_page"]}
+        else:
+            after = {"starting_after": rows[-1]["id"]}
         request = replace(request, params={**request.params, **after})
 
 
@@ -228,7 +245,10 @@ _READERS: Final[Mapping[str, Callable[[Json], Snapshot]]] = {
     "read_charge": read.read_charge,
     "read_dispute": read.read_dispute,
     "find_refund": read.read_refund,
+    "search_payments": read.read_payment,
     "list_balance_transactions": _read_movements,
+    "list_events": read_lists.read_events,
+    "list_webhook_endpoints": read_lists.read_endpoints,
 }
 
 

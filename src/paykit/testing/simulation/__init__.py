@@ -10,6 +10,6 @@ ever given must agree. The same seed always tells the same story.
 from __future__ import annotations
 
 from paykit.testing.simulation.run import Story, simulate
-from paykit.testing.simulation.stage import Weather
+from paykit.testing.simulation.weather import Weather
 
 __all__ = ["Story", "Weather", "simulate"]

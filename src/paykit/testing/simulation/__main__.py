@@ -4,80 +4,75 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 
-from sqlalchemy import Engine, StaticPool, create_engine, event, text
+from paykit.testing.simulation.run import all_triples
+from paykit.testing.simulation.seeds import Failure, Outcome, run_seed, run_seeds
 
-from paykit.store import create_all
-from paykit.testing.simulation.run import simulate
-
-__all__ = ["fresh", "main"]
-
-
-@contextmanager
-def fresh(url: str) -> Iterator[Engine]:
-    """Yield an engine on `url` with empty tables: SQLite in memory, or PostgreSQL."""
-    if url.startswith("sqlite"):
-        engine = create_engine(
-            url, poolclass=StaticPool, connect_args={"check_same_thread": False}
-        )
-        event.listen(engine, "connect", _quick)
-    else:
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
-    create_all(engine)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-def _quick(connection: object, _: object) -> None:
-    """Nothing here has to survive a power cut."""
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA synchronous = OFF")
-    cursor.close()
+__all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run seeds; non-zero if one of them breaks an invariant."""
-    parser = argparse.ArgumentParser(prog="python -m paykit.testing.simulation")
-    parser.add_argument("--seed", type=int, help="one seed, with its whole story")
-    parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--start", type=int, default=0)
-    parser.add_argument(
-        "--database",
-        default="sqlite://",
-        help="SQLAlchemy URL; the public schema of a PostgreSQL is DROPPED",
-    )
-    parser.add_argument("--stop", action="store_true", help="at the first failure")
-    args = parser.parse_args(argv)
+    args = _parser().parse_args(argv)
     if args.seed is not None:
-        with fresh(args.database) as engine:
-            story = simulate(engine, args.seed)
+        story = run_seed(args.database, args.seed)
         print(story)
         return 1 if story.violations else 0
     return _many(args)
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m paykit.testing.simulation")
+    parser.add_argument("--seed", type=int, help="one seed, with its whole story")
+    parser.add_argument("--seeds", type=int, default=100, help="how many; 100")
+    parser.add_argument("--start", type=int, default=0, help="the first one; 0")
+    parser.add_argument("--jobs", type=int, default=1, help="processes; 1")
+    parser.add_argument(
+        "--database",
+        default="sqlite://",
+        help="SQLAlchemy URL of a server; a database of our own is made there",
+    )
+    parser.add_argument("--stop", action="store_true", help="at the first failure")
+    parser.add_argument(
+        "--triples",
+        action="store_true",
+        help="list what was not reached, and end with an error if there is any",
+    )
+    return parser
+
+
 def _many(args: argparse.Namespace) -> int:
-    scenarios: Counter[str] = Counter()
-    failed = []
-    for seed in range(args.start, args.start + args.seeds):
-        with fresh(args.database) as engine:
-            story = simulate(engine, seed)
-        scenarios[story.scenario] += 1
-        if story.violations:
-            failed.append(seed)
-            print(f"seed {seed} ({story.scenario}):", *story.violations, sep="\n  ")
-            print(f"  repeat: python -m paykit.testing.simulation --seed {seed}")
-            if args.stop:
-                break
-    print(f"{sum(scenarios.values())} seeds, {len(failed)} failed; {dict(scenarios)}")
-    return 1 if failed else 0
+    triples = all_triples()  # before the run: the source may change meanwhile
+    began, total = time.monotonic(), Outcome()
+    seeds = range(args.start, args.start + args.seeds)
+    outcomes = run_seeds(args.database, seeds, jobs=args.jobs, stop=args.stop)
+    for outcome in outcomes:
+        total.join(outcome)
+        for failure in outcome.failures:
+            print(_told(failure, args.database), flush=True)
+    count = total.scenarios.total()
+    rate = count / (time.monotonic() - began)
+    print(f"{count} seeds, {len(total.failures)} failed; {rate:.1f} a second")
+    print(", ".join(f"{name} {n}" for name, n in sorted(total.scenarios.items())))
+    missing = [one for one in triples if one not in total.met]
+    print(f"reached {len(triples) - len(missing)} of {len(triples)} triples")
+    for triple in missing if args.triples else ():
+        print(f"  not reached: {triple}")
+    return 1 if total.failures or (missing and args.triples) else 0
+
+
+def _told(failure: Failure, database: str) -> str:
+    where = "" if database.startswith("sqlite") else " --database URL"
+    repeat = f"python -m paykit.testing.simulation --seed {failure.seed}{where}"
+    return "\n  ".join(
+        [
+            f"seed {failure.seed} ({failure.scenario}):",
+            *failure.violations,
+            f"repeat: {repeat}",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from paykit.engine import Engine, Flow, Handlers, Operation, commit, sleep
-from paykit.errors import InProgress, LeaseLost, OutcomeUnknown, PspUnavailable
-from paykit.operations import EventView, calls
+from paykit.engine import Engine, Flow, Operation, commit, sleep
+from paykit.errors import (
+    InProgress,
+    LeaseLost,
+    NotAllowed,
+    OutcomeUnknown,
+    PspUnavailable,
+)
+from paykit.operations import calls, resolve_case
+from paykit.operations.commands import Command, build
 from paykit.psp import binding_of
 from paykit.store import inbox
+from paykit.store.tx import Tx
 from paykit.testing.simulated import ProviderError, SimulatedProvider, SimulatedPsp
-from paykit.testing.simulation.stage import Crash, Stage
-from paykit.workers.deliver import deliver_next
-from paykit.workers.inbox_batch import process_batch
-from paykit.workers.refresh import refresh_next
-from paykit.workers.resume import resume_next
+from paykit.testing.simulation.host import Broker
+from paykit.testing.simulation.performing import Crash
+from paykit.testing.simulation.releases import Release
+from paykit.testing.simulation.stage import Stage
+from paykit.workers.duties import duties
 
 __all__ = ["MERCHANT", "Cast", "Heard"]
 
@@ -37,18 +46,58 @@ class Heard:
     """A view, or the error that was raised, or the crash of the caller's process."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What a client wants, as often as it takes."""
+
+    name: str
+    op: Operation[Any, Any]
+    key: str
+    fields: dict[str, object]
+    begins: bool
+    """Whether the first phase is in a transaction of the host."""
+    then: Callable[[Any], None] | None
+
+    @property
+    def who(self) -> str:
+        return "finish" if self.begins else "call"
+
+    def flow(self, engine: Engine) -> Flow[Any]:
+        if self.begins:
+            return self._begun(engine)
+        return calls.call(engine, self.op, self.key, MERCHANT, dict(self.fields))
+
+    def _begun(self, engine: Engine) -> Flow[Any]:
+        command: Command = build(self.op.takes, self.fields)
+
+        def begin(tx: Tx) -> calls.Begun:
+            return calls.begin(engine, tx.connection, command, self.key, MERCHANT)
+
+        begun = yield from commit(begin)
+        return (yield from calls.finish(engine, begun.operation_id))
+
+
 @dataclass(slots=True)
 class Cast:
     """Brings actors on the stage."""
 
     stage: Stage
-    engine: Engine
+    releases: tuple[Release, ...]
+    """Who calls or works takes one of them at random: a deploy is always under way."""
     sim: SimulatedProvider
     psp: SimulatedPsp
-    handlers: Handlers[EventView, Any]
+    broker: Broker
     heard: list[Heard] = field(default_factory=list)
     undelivered: list[bytes] = field(default_factory=list)
     """The postman's bag; what is left in it comes when it is calm."""
+    dropped: set[str] = field(default_factory=set)
+    """Webhooks that the PSP never pushes again, by event id."""
+    breaks: set[str] = field(default_factory=set)
+    """Kinds of reconciliation breaks that this scenario may open."""
+
+    def release(self) -> Release:
+        """Return one of the releases that run side by side."""
+        return self.stage.dice.choice(self.releases)
 
     def caller(
         self,
@@ -58,80 +107,118 @@ class Cast:
         fields: dict[str, object],
         then: Callable[[Any], None] | None = None,
     ) -> None:
-        """A client that repeats its call with the same key, also after a crash."""
+        """
+        A client that repeats its call with the same key, also after a crash.
 
-        def ended(result: Any) -> None:
-            self.heard.append(Heard(name, op.name, key, result))
-            if isinstance(result, Crash) and self.stage.dice.random() < 0.7:
-                self.stage.enter(f"{name}'", self._call(op, key, fields), ended)
-            elif then is not None and not isinstance(result, Exception):
-                then(result)
+        Some begin inside a transaction of their own, and finish after it.
+        """
+        begins = self.stage.dice.random() < 0.15
+        call = _Call(name, op, key, fields, begins, then)
+        self._try(call, pause=0.0, left=self.stage.dice.randrange(4))
 
-        self.stage.enter(name, self._call(op, key, fields), ended)
+    def refresher(self, name: str, payment_id: str) -> None:
+        """A client that wants to see a payment as the PSP shows it now."""
+        release = self.release()
+        flow = calls.refresh(release.engine, payment_id, MERCHANT)
+        self.stage.enter(name, flow, who="refresh", skew=release.skew)
+
+    def person(self, operation_id: str) -> None:
+        """Somebody who decides a case: it was not executed, or look again."""
+        release = self.release()
+        flow = _decide(release.engine, operation_id)
+        self.stage.enter("person", flow, who="person", skew=release.skew)
 
     def quitter(
         self, name: str, op: Operation[Any, Any], key: str, fields: dict[str, object]
     ) -> None:
         """A caller that dies after the first commit and is missed for two hours."""
-        flow = calls.call(self.engine, op, key, MERCHANT, fields)
+        flow = calls.call(self.release().engine, op, key, MERCHANT, fields)
         self.stage.enter(
             name,
             _first_effect_of(flow),
             lambda result: self.stage.pass_time(timedelta(hours=2)),
         )
 
-    def _call(
-        self, op: Operation[Any, Any], key: str, fields: dict[str, object]
-    ) -> Flow[Any]:
-        for _ in range(self.stage.dice.randrange(4)):
-            try:
-                flow = calls.call(self.engine, op, key, MERCHANT, dict(fields))
-                return (yield from flow)
-            except _RETRY_LATER:
-                yield from sleep(float(self.stage.dice.randrange(1, 40)))
-        return (yield from calls.call(self.engine, op, key, MERCHANT, dict(fields)))
-
-    def worker(self, name: str, rounds: int) -> None:
-        """A background worker; when it dies, another one starts."""
+    def _try(self, call: _Call, *, pause: float, left: int) -> None:
+        """Call once, on the machine that happens to get it."""
+        dice, release = self.stage.dice, self.release()
 
         def ended(result: Any) -> None:
-            if isinstance(result, Crash):
-                self.worker(name, rounds // 2)
+            crashed = isinstance(result, Crash) and dice.random() < 0.7
+            if crashed or (left and isinstance(result, _RETRY_LATER)):
+                wait = float(dice.randrange(1, 40))
+                self._try(call, pause=wait, left=left if crashed else left - 1)
+                return
+            self.heard.append(Heard(call.name, call.op.name, call.key, result))
+            if call.then is not None and not isinstance(result, Exception):
+                call.then(result)
 
-        self.stage.enter(name, self._work(rounds), ended)
+        flow = _after(pause, call.flow(release.engine))
+        self.stage.enter(call.name, flow, ended, who=call.who, skew=release.skew)
 
-    def duties(self) -> list[Callable[[], Flow[object]]]:
-        """Return what a worker does."""
-        return [
-            lambda: resume_next(self.engine),
-            lambda: process_batch(self.engine.env, self.stage.dice.randrange(1, 6)),
-            lambda: refresh_next(self.engine.env),
-            lambda: deliver_next(self.handlers),
-        ]
+    def worker(self, name: str, rounds: int, only: Sequence[str] = ()) -> None:
+        """
+        A background worker: one duty after the other; when it dies, another one starts.
 
-    def _work(self, rounds: int) -> Flow[None]:
-        for _ in range(rounds):
-            duty = self.stage.dice.choice(self.duties())
-            yield from duty()
-            yield from sleep(float(self.stage.dice.randrange(3)))
+        With `only` it does nothing but these duties.
+        """
+        release = self.release()
+        known = duties(release)
+
+        def next_duty(left: int) -> None:
+            if not left:
+                return
+            duty = self.stage.dice.choice(only or list(known))
+            at_most = self.stage.dice.randrange(1, 6)
+            self.stage.pass_time(timedelta(seconds=self.stage.dice.randrange(3)))
+
+            def ended(result: Any) -> None:
+                if isinstance(result, Crash):
+                    self.worker(name, left // 2, only)
+                else:
+                    next_duty(left - 1)
+
+            flow = known[duty](at_most)
+            self.stage.enter(name, flow, ended, who=duty, skew=release.skew)
+
+        next_duty(rounds)
 
     def postman(self, name: str, rounds: int) -> None:
-        """Delivers webhooks late, in any order and sometimes twice."""
+        """Delivers webhooks late, in any order and sometimes twice; some never."""
         self.stage.enter(name, self._post(rounds))
 
     def _post(self, rounds: int) -> Flow[None]:
         bag = self.undelivered
+        dice = self.stage.dice
         for _ in range(rounds):
-            bag += self.sim.take_webhooks()
-            yield from sleep(float(self.stage.dice.randrange(2)))
+            bag += self.collected()
+            if dice.random() < 0.02:
+                bag.append(self._poison())
+            yield from sleep(float(dice.randrange(2)))
             if bag:
-                index = self.stage.dice.randrange(len(bag))
-                body = bag[index]
+                body = bag[dice.randrange(len(bag))]
                 yield from commit(self.receipt(body))
-                if self.stage.dice.random() < 0.8:
+                if dice.random() < 0.8 and body in bag:
                     bag.remove(body)
 
-    def receipt(self, body: bytes) -> Callable[..., bool]:
+    def collected(self) -> list[bytes]:
+        """Return the webhooks that the PSP pushes now; some of them get lost."""
+        return [body for body in self.sim.take_webhooks() if not self._drops(body)]
+
+    def _drops(self, body: bytes) -> bool:
+        disasters = self.stage.disasters
+        drops = disasters.chance(disasters.weather.dropped)
+        if drops:
+            self.dropped.add(self.psp.read_envelope(body).event_id)
+        return drops
+
+    def _poison(self) -> bytes:
+        """Return a webhook that nobody can apply: it must block no other one."""
+        number = self.stage.dice.getrandbits(32)
+        broken = {"id": f"evt_poison{number}", "object": "event", "data": {"object": 7}}
+        return json.dumps({**broken, "type": "payment_intent.succeeded"}).encode()
+
+    def receipt(self, body: bytes) -> Callable[[Tx], object]:
         """Return the phase that stores a webhook."""
         envelope = self.psp.read_envelope(body)
         return partial(
@@ -154,6 +241,29 @@ class Cast:
                 act()
             except ProviderError:
                 continue
+
+
+def _after(pause: float, flow: Flow[Any]) -> Flow[Any]:
+    if pause:
+        yield from sleep(pause)
+    return (yield from flow)
+
+
+def _decide(engine: Engine, operation_id: str) -> Flow[object]:
+    try:
+        return (
+            yield from resolve_case.resolve_case(
+                engine,
+                operation_id,
+                verdict=resolve_case.NotExecuted(),
+                actor="heidi",
+                reason="the payer says so",
+                evidence="a letter",
+            )
+        )
+    except NotAllowed:
+        again = resolve_case.look_again(engine, operation_id, actor="heidi")
+        return (yield from again)
 
 
 def _first_effect_of(flow: Flow[Any]) -> Flow[None]:

@@ -3,29 +3,65 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from functools import cache
+from hashlib import sha256
+from typing import Final
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import select
+from sqlalchemy import func, select
 from tenacity import wait_fixed
 from typing_extensions import override
 
-from paykit.engine import Engine, Environment, Handlers, Policy, SinglePsp
-from paykit.operations import EventView
-from paykit.store.schema import work
+from paykit.engine import Driver, Policy, SinglePsp
+from paykit.store.schema import inbox, operation, reconciliation_break, work
 from paykit.store.tx import Tx
 from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
-from paykit.testing.simulation.cast import Cast
+from paykit.testing.simulation import host
+from paykit.testing.simulation.cast import MERCHANT, Cast
 from paykit.testing.simulation.invariants import violations
+from paykit.testing.simulation.performing import Disasters
+from paykit.testing.simulation.releases import Release
 from paykit.testing.simulation.scenarios import SCENARIOS
-from paykit.testing.simulation.stage import SimulatedWorld, Stage, Weather
+from paykit.testing.simulation.stage import Stage
+from paykit.testing.simulation.triples import Boundary, Triple, existing
+from paykit.testing.simulation.weather import Weather
+from paykit.testing.simulation.world import SimulatedWorld, TrueTime
+from paykit.workers.duties import duties
 
-__all__ = ["Story", "simulate"]
+__all__ = ["Story", "all_triples", "simulate"]
 
-_POLICY: Final = Policy(sends=2, backoff=lambda: wait_fixed(1))
-_CALM_ROUNDS: Final = 60
+_POLICY: Final = Policy(
+    sends=2,
+    backoff=lambda: wait_fixed(1),
+    schedule=(
+        timedelta(seconds=15),
+        timedelta(minutes=5),
+        timedelta(hours=1),
+        timedelta(hours=6),
+        timedelta(days=1),
+    ),
+)
+"""Less patience than hosts have: a story comes to the end of a schedule."""
+_CALM_ROUNDS: Final = 90
+_HELD_FOR: Final = timedelta(days=7)
+"""How long the simulated PSP holds an authorization."""
+_ROUND: Final = timedelta(hours=2)
+_AFTERMATHS: Final = 4
+"""How often the workers come back to what is left while everything still breaks."""
+_LATER: Final = (
+    timedelta(minutes=2),
+    timedelta(minutes=20),
+    timedelta(hours=3),
+    timedelta(days=1),
+    timedelta(days=7),
+)
+_UNREAD: Final = "balance_incomplete"
+"""The break of a payment that was looked at as often as the schedule says."""
+_NO_SKEW: Final = timedelta(0)
+_FOREVER: Final = ("periodic",)
+"""Queues whose work comes again and is never done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +73,15 @@ class Story:
     violations: list[str]
     lines: list[str]
     steps: int
+    met: frozenset[Triple] = field(default_factory=frozenset)
+    """Every (operation, boundary, fault) that happened."""
+    unforeseen: frozenset[Boundary] = field(default_factory=frozenset)
+    """Where a flow came to, and what was read from the source did not say so."""
+
+    @property
+    def digest(self) -> str:
+        """A hash of the whole story: the same for a seed everywhere."""
+        return sha256("\n".join([self.scenario, *self.lines]).encode()).hexdigest()
 
     @override
     def __str__(self) -> str:
@@ -46,35 +91,92 @@ class Story:
 
 
 def simulate(database: Database, seed: int, weather: Weather | None = None) -> Story:
-    """Run one seed on an empty, installed `database`."""
+    """
+    Run one seed on an empty, installed `database`, and return what it came to.
+
+    A table ``simulation_delivered`` is made there, for what the host's handler writes.
+    The story has violations if an invariant is broken; nothing is raised for that.
+    With a `weather` of your own only what it allows goes wrong.
+    """
+    host.forget(database)
     dice = random.Random(seed)
     cast = _cast(database, dice, weather or Weather())
+    if weather is None:
+        cast.stage.disasters.target = _target(seed)
     name = dice.choice(list(SCENARIOS))
     SCENARIOS[name](cast)
-    for worker in ("worker 1", "worker 2"):
-        cast.worker(worker, rounds=14)
-    cast.postman("postman", rounds=16)
-    cast.stage.run()
+    _work(cast, rounds=14)
+    for _ in range(_AFTERMATHS):
+        cast.stage.pass_time(dice.choice(_LATER))
+        _person_decides(cast)
+        _work(cast, rounds=10)
+    disasters = cast.stage.disasters
+    met = frozenset(disasters.met & set(all_triples()))
+    unforeseen = frozenset(disasters.visited - {one.boundary for one in all_triples()})
     found = _calm_down(cast)
+    found += [f"nobody_fails: {failure}" for failure in cast.stage.failures]
     if not found:
         with database.connect() as connection:
             found = violations(cast, connection)
     lines = cast.stage.story
-    return Story(seed, name, found, lines, len(lines))
+    return Story(seed, name, found, lines, len(lines), met, unforeseen)
+
+
+def _work(cast: Cast, rounds: int) -> None:
+    """Let two workers and the PSP's webhooks go on with what callers have begun."""
+    for worker in ("worker 1", "worker 2"):
+        cast.worker(worker, rounds=rounds)
+    cast.postman("postman", rounds=rounds + 2)
+    cast.stage.run()
+
+
+@cache
+def all_triples() -> tuple[Triple, ...]:
+    """Return every (operation, boundary, fault) that exists, in order."""
+    world = SimulatedWorld(random.Random(0))
+    sim = SimulatedProvider(TrueTime(world))
+    release = _releases(sim, world, host.Broker(), (_NO_SKEW, _NO_SKEW))[0]
+    flows = {name: duty(1) for name, duty in duties(release).items()}
+    return tuple(existing(flows))
+
+
+def _target(seed: int) -> Triple:
+    """Return which fault this seed is about; neighbours have others."""
+    around, number = divmod(seed, len(all_triples()))
+    return _shuffled(around)[number]
+
+
+@cache
+def _shuffled(around: int) -> tuple[Triple, ...]:
+    triples = list(all_triples())
+    random.Random(around).shuffle(triples)
+    return tuple(triples)
+
+
+def _releases(
+    sim: SimulatedProvider,
+    world: SimulatedWorld,
+    broker: host.Broker,
+    skews: tuple[timedelta, timedelta],
+) -> tuple[Release, ...]:
+    return Release.both(sim, world, _POLICY, host.handlers(), broker, skews)
+
+
+def _skew(dice: random.Random, weather: Weather) -> timedelta:
+    """Return by how much the clock of one machine is wrong."""
+    wrong = dice.random() < weather.skewed
+    return timedelta(seconds=dice.randrange(-180, 180)) if wrong else _NO_SKEW
 
 
 def _cast(database: Database, dice: random.Random, weather: Weather) -> Cast:
     world = SimulatedWorld(dice)
-    sim = SimulatedProvider(world)
+    sim = SimulatedProvider(TrueTime(world))
     psp = SimulatedPsp(sim)
-    psps = SinglePsp(psp)
-    handlers: Handlers[EventView, Any] = Handlers()
-    handlers.add("*", lambda event, session: None)
-    environment = Environment(
-        psps=psps, world=world, policy=_POLICY, installation="simulation"
-    )
-    stage = Stage(database, psps, dice, world, weather)
-    return Cast(stage, Engine(env=environment), sim, psp, handlers)
+    broker = host.Broker()
+    driver = Driver.on(database, SinglePsp(psp), world)
+    stage = Stage(dice, world, Disasters(driver, dice, world, weather))
+    skews = (_skew(dice, weather), _skew(dice, weather))
+    return Cast(stage, _releases(sim, world, broker, skews), sim, psp, broker)
 
 
 def _calm_down(cast: Cast) -> list[str]:
@@ -82,27 +184,98 @@ def _calm_down(cast: Cast) -> list[str]:
     stage = cast.stage
     stage.calm()
     cast.sim.settle_refunds()
+    cast.sim.settle_charges()
     for _ in range(_CALM_ROUNDS):
-        for body in [*cast.undelivered, *cast.sim.take_webhooks()]:
-            stage.driver.commit(cast.receipt(body))
+        for body in [*cast.undelivered, *cast.collected()]:
+            stage.disasters.driver.commit(cast.receipt(body))
         cast.undelivered = []
-        if not _pending(cast) and not stage.actors:
+        _run_out(cast)
+        if not (_left(cast) or _cases(cast) or _unheard(cast)):
             return []
-        cast.worker("calm worker", rounds=40)
-        stage.run()
-        stage.pass_time(timedelta(hours=2))
-    return ["nothing_left_to_do: work is pending after the calm", *_left(cast)]
+        _work_through(cast)
+        _person_looks(cast)
+        _person_decides(cast)
+        stage.pass_time(max(_ROUND, _next_due(cast)))
+    left = [*_left(cast), *_cases(cast)]
+    return ["nothing_left_to_do: work is pending after the calm", *left]
+
+
+def _run_out(cast: Cast) -> None:
+    """Let the PSP end what was authorized too long ago, as it does by itself."""
+    now = cast.stage.world.time
+    for intent in cast.sim.intents_with("paykit_merchant", MERCHANT):
+        held = intent.status == "requires_capture"
+        charged = cast.sim.charged_at(intent.id) if held else []
+        if charged and now >= charged[-1] + _HELD_FOR:
+            cast.sim.expire_authorization(intent.id)
+
+
+def _person_looks(cast: Cast) -> None:
+    """Read again what workers gave up to read: disasters may use up a schedule."""
+    kind = reconciliation_break.c.kind == _UNREAD
+    chosen = select(reconciliation_break.c.payment_id).where(kind)
+
+    def given_up(tx: Tx) -> list[str]:
+        return list(tx.connection.scalars(chosen))
+
+    for payment_id in cast.stage.disasters.driver.commit(given_up):
+        cast.breaks.add(_UNREAD)
+        cast.refresher("person", payment_id)
+        cast.stage.run()
+
+
+def _person_decides(cast: Cast) -> None:
+    """Let somebody decide what nobody could find out."""
+    for operation_id in _cases(cast):
+        cast.person(operation_id)
+    cast.stage.run()
+
+
+def _cases(cast: Cast) -> list[str]:
+    chosen = select(operation.c.id).where(operation.c.status == "case")
+
+    def read(tx: Tx) -> list[str]:
+        return list(tx.connection.scalars(chosen.order_by(operation.c.id)))
+
+    return cast.stage.disasters.driver.commit(read)
+
+
+def _unheard(cast: Cast) -> bool:
+    """Whether the PSP has events that have not come, pushed or listed."""
+
+    def known(tx: Tx) -> set[str]:
+        return set(tx.connection.scalars(select(inbox.c.event_id)))
+
+    events = {event.id for event in cast.sim.events()}
+    return not events <= cast.stage.disasters.driver.commit(known)
+
+
+def _work_through(cast: Cast) -> None:
+    """Let every duty do all that is due."""
+    release = cast.release()
+    for _ in range(3):
+        for name, duty in duties(release).items():
+            cast.stage.enter("calm worker", duty(100), who=name, skew=release.skew)
+            cast.stage.run()
 
 
 def _left(cast: Cast) -> list[str]:
     """Return what is still pending."""
-    return cast.stage.driver.commit(
-        lambda tx: [str(tuple(row)) for row in tx.connection.execute(select(work))]
-    )
+    chosen = select(work).where(work.c.queue.not_in(_FOREVER))
+
+    def read(tx: Tx) -> list[str]:
+        return [str(tuple(row)) for row in tx.connection.execute(chosen)]
+
+    return cast.stage.disasters.driver.commit(read)
 
 
-def _pending(cast: Cast) -> bool:
-    def look(tx: Tx) -> bool:
-        return tx.connection.execute(select(work.c.id).limit(1)).first() is not None
+def _next_due(cast: Cast) -> timedelta:
+    """Return how long it is until something is due."""
+    chosen = select(func.min(work.c.due_ms)).where(work.c.queue.not_in(_FOREVER))
+    now = int(cast.stage.world.time.timestamp() * 1000)
 
-    return cast.stage.driver.commit(look)
+    def read(tx: Tx) -> int:
+        return tx.connection.scalar(chosen) or now
+
+    due = cast.stage.disasters.driver.commit(read)
+    return timedelta(milliseconds=max(0, due - now))

@@ -1,78 +1,25 @@
-"""The stage: actors whose flows are stepped one effect at a time, badly."""
+"""The stage: actors whose flows are stepped one effect at a time, in a random order."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-from uuid import UUID
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Engine as Database
+from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
 
-from paykit.engine import (
-    Ask,
-    Commit,
-    Deliver,
-    Driver,
-    Effect,
-    Flow,
-    PspDirectory,
-    Sleep,
-)
+from paykit.engine import Ask, Commit, Effect, Flow, Sleep
 from paykit.errors import PaykitError
-from paykit.psp import Answer, NotExecuted, NotSent, Unknown
+from paykit.testing.simulation.performing import AWAY, BrokerFailed, Crash, Disasters
+from paykit.testing.simulation.places import place_of
+from paykit.testing.simulation.triples import boundary_of
+from paykit.testing.simulation.weather import CALM
+from paykit.testing.simulation.world import SimulatedWorld
 
-__all__ = ["CALM", "Actor", "Crash", "SimulatedWorld", "Stage", "Weather"]
-
-
-class Crash(Exception):
-    """The process of an actor died."""
-
-
-class SimulatedWorld:
-    """Time that only the simulation moves, and identifiers from its seed."""
-
-    @property
-    def simulated(self) -> bool:
-        """Whether this is a simulation's clock."""
-        return True
-
-    def __init__(self, dice: random.Random) -> None:
-        self.time = datetime(2030, 1, 1, tzinfo=UTC)
-        self._dice = dice
-
-    def now(self) -> datetime:
-        """Return the simulated time."""
-        return self.time
-
-    def new_uuid(self) -> UUID:
-        """Return a UUIDv7 made of the simulated time and the seed."""
-        stamp = int(self.time.timestamp() * 1000) << 80
-        return UUID(int=stamp | 0x7 << 76 | 0x2 << 62 | self._dice.getrandbits(60))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weather:
-    """How often what goes wrong, as probabilities per effect."""
-
-    crash_before: float = 0.03
-    crash_after: float = 0.03
-    stall: float = 0.04
-    """The actor is suspended for minutes, while others go on (a paused machine)."""
-    preempted: float = 0.04
-    """The actor is suspended while others go on, and hardly any time passes."""
-    night: float = 0.004
-    """Half an hour passes for everybody."""
-    commit_reply_lost: float = 0.03
-    not_sent: float = 0.05
-    request_lost: float = 0.06
-    answer_lost: float = 0.10
-    rate_limited: float = 0.03
-
-
-CALM: Final = Weather(**dict.fromkeys(Weather.__dataclass_fields__, 0.0))
+__all__ = ["Actor", "Stage"]
 
 
 @dataclass(slots=True)
@@ -80,37 +27,53 @@ class Actor:
     """A flow that takes part, and what becomes of it."""
 
     name: str
+    who: str
+    """What it does: a duty's name, or a caller's."""
     flow: Flow[Any]
     ended: Callable[[Any], None]
+    skew: timedelta
+    """By how much the clock of its machine is wrong."""
     effect: Effect | None = None
     suspended: int = 0
     """For how many steps of others it does nothing."""
+    waited: float = 0.0
+    """Seconds that paykit made it wait on purpose."""
+    came_back: bool = False
+    """Whether it has been away since it came to its effect."""
 
 
 @dataclass(slots=True)
 class Stage:
     """Steps random actors until every one has ended, one way or another."""
 
-    database: Database
-    psps: PspDirectory
     dice: random.Random
     world: SimulatedWorld
-    weather: Weather = field(default_factory=Weather)
-    story: list[str] = field(default_factory=list)
-    """Everything that happened, in order."""
+    disasters: Disasters
     actors: list[Actor] = field(default_factory=list)
-    driver: Driver = field(init=False)
+    waits: dict[str, float] = field(default_factory=dict)
+    """By what an actor does: how long one waited at most in one call, in seconds."""
+    failures: list[str] = field(default_factory=list)
+    """What an actor raised that no caller and no worker expects."""
 
-    def __post_init__(self) -> None:
-        self.driver = Driver.on(self.database, self.psps, self.world)
+    @property
+    def story(self) -> list[str]:
+        """Everything that happened, in order."""
+        return self.disasters.story
 
     def enter(
-        self, name: str, flow: Flow[Any], ended: Callable[[Any], None] | None = None
+        self,
+        name: str,
+        flow: Flow[Any],
+        ended: Callable[[Any], None] | None = None,
+        *,
+        who: str = "",
+        skew: timedelta = timedelta(0),
     ) -> None:
         """Let `flow` take part; `ended` hears its result, its error or its crash."""
-        self.actors.append(Actor(name, flow, ended or (lambda result: None)))
+        done = ended or (lambda result: None)
+        self.actors.append(Actor(name, who or name, flow, done, skew))
 
-    def run(self, steps_max: int = 20_000) -> None:
+    def run(self, steps_max: int = 40_000) -> None:
         """Step actors until the stage is empty."""
         for _ in range(steps_max):
             if not self.actors:
@@ -124,13 +87,19 @@ class Stage:
 
     def calm(self) -> None:
         """End all disasters."""
-        self.weather = CALM
+        self.disasters.calm()
+
+    def change_weather(self, **rates: float) -> None:
+        """Let nothing go wrong but this."""
+        self.disasters.weather = CALM.__class__(**{**_NEVER, **rates})
+        self.disasters.target = None
 
     def pass_time(self, delta: timedelta) -> None:
         """Move the clock forward."""
-        self.world.time += delta
+        self.disasters.pass_time(delta)
 
     def _step(self, actor: Actor) -> None:
+        self.world.skew = actor.skew
         try:
             self._advance(actor)
         except StopIteration as stop:
@@ -138,97 +107,98 @@ class Stage:
         except Crash as crash:
             actor.flow.close()
             self._leave(actor, crash)
-        except PaykitError as error:
+        except (PaykitError, OperationalError, BrokerFailed) as error:
             self._leave(actor, error)
-
-    def _stalls(self, actor: Actor) -> bool:
-        if self._chance(self.weather.night):
-            self.pass_time(timedelta(minutes=30))
-        if self._chance(self.weather.preempted):
-            actor.suspended = self.dice.randrange(2, 60)
-            return True
-        if not self._chance(self.weather.stall):
-            return False
-        self.pass_time(timedelta(seconds=self.dice.randrange(60, 300)))
-        actor.suspended = self.dice.randrange(2, 25)
-        self.story.append(f"{actor.name}: is suspended")
-        return True
+        except Exception as error:
+            self.failures.append(f"{actor.name} ({actor.who}) raised {error!r}")
+            self._leave(actor, error)
+        finally:
+            self.world.skew = timedelta(0)
 
     def _advance(self, actor: Actor) -> None:
-        if actor.effect is not None and self._stalls(actor):
-            return
         if actor.effect is None:
-            actor.effect = next(actor.flow)
+            self._came_to(actor, next(actor.flow))
             return
+        fault = self._fault(actor, actor.effect)
+        if fault in AWAY:
+            self._send_away(actor, fault)
+            return
+        self._note_wait(actor, actor.effect)
         try:
-            reply = self._perform(actor, actor.effect)
+            reply = self.disasters.perform(actor.name, actor.effect, fault)
         except Crash:
             raise
         except Exception as error:
-            actor.effect = actor.flow.throw(error)
+            self._tell(actor, f"{type(error).__name__}")
+            self._came_to(actor, actor.flow.throw(error))
         else:
-            actor.effect = actor.flow.send(reply)
+            self._tell(actor, _short(reply))
+            self._came_to(actor, actor.flow.send(reply))
+
+    def _fault(self, actor: Actor, effect: Effect) -> str | None:
+        if self.disasters.chance(self.disasters.weather.night):
+            self.pass_time(timedelta(minutes=30))
+        if actor.came_back:
+            # Its machine runs again; nobody is away twice before the same effect.
+            fault = self.disasters.draw(effect, None)
+            return None if fault in AWAY else fault
+        return self.disasters.draw(effect, boundary_of(actor.who, actor.flow))
+
+    def _note_wait(self, actor: Actor, effect: Effect) -> None:
+        if not isinstance(effect, Sleep):
+            return
+        if place_of(actor.flow) is None:
+            return  # A pause between two calls, which is the caller's own.
+        actor.waited += effect.seconds
+        self.waits[actor.who] = max(self.waits.get(actor.who, 0.0), actor.waited)
+
+    def _came_to(self, actor: Actor, effect: Effect) -> None:
+        actor.effect, actor.came_back = effect, False
+
+    def _send_away(self, actor: Actor, fault: str | None) -> None:
+        actor.came_back = True
+        if fault == "lease_stolen":
+            self.disasters.steal_leases()
+        if fault == "suspended":
+            self.pass_time(timedelta(seconds=self.dice.randrange(60, 300)))
+        actor.suspended = self.dice.randrange(2, 60 if fault == "preempted" else 25)
+        self.story.append(f"{actor.name}: {str(fault).replace('_', ' ')}")
 
     def _leave(self, actor: Actor, result: Any) -> None:
         self.actors.remove(actor)
-        self.story.append(f"{actor.name}: ended with {result!r}")
+        self.story.append(f"{actor.name}: ended with {_short(result)}")
         actor.ended(result)
 
-    def _perform(self, actor: Actor, effect: Effect) -> Any:
-        self._maybe_crash(actor, self.weather.crash_before, "before", effect)
-        reply = self._really(effect)
-        self.story.append(f"{actor.name}: {_short(effect)} -> {reply!r}")
-        self._maybe_crash(actor, self.weather.crash_after, "after", effect)
-        return reply
-
-    def _really(self, effect: Effect) -> Any:
-        match effect:
-            case Commit(phase):
-                reply = self.driver.commit(phase)
-                if self._chance(self.weather.commit_reply_lost):
-                    # What the driver does when the reply to COMMIT got lost.
-                    self.story.append("the reply to COMMIT got lost")
-                    reply = self.driver.commit(phase)
-                return reply
-            case Ask():
-                return self._ask(effect)
-            case Sleep(seconds):
-                self.pass_time(timedelta(seconds=seconds))
-            case Deliver():
-                return self.driver.perform(effect)
-
-    def _ask(self, effect: Ask) -> Answer:
-        weather = self.weather
-        self.pass_time(timedelta(milliseconds=200))
-        if self._chance(weather.not_sent):
-            return NotSent(reason="simulated: connection refused")
-        if self._chance(weather.rate_limited):
-            return NotExecuted(reason="simulated: 429")
-        if self._chance(weather.request_lost):
-            return Unknown(reason="simulated: the request never arrived")
-        answer: Answer = self.driver.perform(effect)
-        if self._chance(weather.answer_lost):
-            return Unknown(reason="simulated: the answer never arrived")
-        return answer
-
-    def _maybe_crash(
-        self, actor: Actor, rate: float, when: str, effect: Effect
-    ) -> None:
-        if self._chance(rate):
-            raise Crash(f"{actor.name} died {when} {_short(effect)}")
-
-    def _chance(self, rate: float) -> bool:
-        return rate > 0 and self.dice.random() < rate
+    def _tell(self, actor: Actor, reply: str) -> None:
+        assert actor.effect is not None
+        self.story.append(f"{actor.name}: {_effect(actor.effect)} -> {reply}")
 
 
-def _short(effect: Effect) -> str:
+_NEVER = dict.fromkeys(CALM.__dataclass_fields__, 0.0)
+
+
+def _effect(effect: Effect) -> str:
     match effect:
         case Commit(phase):
             inner = getattr(phase, "func", phase)
-            return f"commit {getattr(inner, '__qualname__', repr(inner))}"
+            return f"commit {getattr(inner, '__qualname__', type(inner).__name__)}"
         case Ask(_, call):
-            return f"ask {call.verb} {call.idempotency_key or ''}"
-        case Sleep(seconds):
-            return f"sleep {seconds:.1f}"
-        case Deliver():
-            return "deliver"
+            return f"ask {call.verb} {call.idempotency_key or ''}".strip()
+        case _:
+            return type(effect).__name__.lower()
+
+
+def _short(reply: object) -> str:
+    """Return what was replied in few words, the same on every database."""
+    if isinstance(reply, Exception):
+        return f"{type(reply).__name__}: {reply}".splitlines()[0][:120]
+    if isinstance(reply, str | int | None):
+        return repr(reply)[:120]
+    if isinstance(reply, tuple):
+        return f"({', '.join(map(_short, reply))})"
+    if isinstance(reply, BaseModel):
+        state = getattr(reply, "state", "")
+        return f"{type(reply).__name__} {state}".strip()
+    point = getattr(reply, "point", None) or getattr(reply, "status", None)
+    named = type(reply).__name__
+    return f"{named} at {point}" if isinstance(point, str) else named
