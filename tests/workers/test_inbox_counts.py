@@ -346,3 +346,20 @@ def test_while_the_psp_is_asked_the_lease_is_prolonged(shop: Shop) -> None:
     shop.watch.before = look
     assert shop.run(process_claimed(shop.service.engine.env, claimed)) == "applied"
     assert left[0] == LEASE.total_seconds() * 1000
+
+
+def test_what_a_slow_psp_keeps_waiting_is_given_back_before_its_lease_ends(
+    shop: Shop,
+) -> None:
+    payments = [shop.create_payment().id for _ in range(4)]
+    shop.settle()
+    for number, payment in enumerate(payments):
+        _needs_a_read(shop, payment, f"evt_{number}")
+    shop.watch.before = lambda _: shop.world.advance(LEASE / 3)
+    assert shop.run(process_batch(shop.service.engine.env, 100)) == ("applied",) * 2
+    rows = shop.query(
+        "SELECT attempts, lease FROM paykit_work WHERE queue = 'inbox' AND id LIKE "
+        "'%/evt_%'"
+    )
+    assert [(row["attempts"], row["lease"]) for row in rows] == [(0, None)] * 2
+    assert shop.run(process_batch(shop.service.engine.env, 100)) == ("applied",) * 2

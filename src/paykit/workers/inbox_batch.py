@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
 from paykit.engine import Environment, Flow, commit
+from paykit.errors import LeaseLost
 from paykit.operations.apply_event import Verdict, apply_event
 from paykit.operations.links import find_payment, payment_keys, refund_of
 from paykit.psp import (
@@ -84,9 +87,25 @@ def process_batch(env: Environment, at_most: int) -> Flow[tuple[str, ...]]:
             ends, left = list(batch.ends), batch.left
         except Exception as error:
             _log.warning("a batch of webhooks failed: %s", where(error))
-    for claimed in left:
-        ends.append((yield from process_claimed(env, claimed)))
+    ends += yield from _one_by_one(env, left)
     return tuple(ends)
+
+
+def _one_by_one(env: Environment, left: Sequence[Claimed]) -> Flow[list[str]]:
+    """
+    Apply each alone; those for which the lease leaves no time are given back.
+
+    A PSP may be slow to read. What nobody has begun must not be taken for a claim that
+    a worker has died of.
+    """
+    ends: list[str] = []
+    until = env.world.now() + LEASE / 2
+    for number, claimed in enumerate(left):
+        if number and env.world.now() >= until:
+            yield from commit(partial(_give_back, left[number:]))
+            break
+        ends.append((yield from process_claimed(env, claimed)))
+    return ends
 
 
 def _alone(claimed: Claimed) -> bool:
@@ -94,7 +113,20 @@ def _alone(claimed: Claimed) -> bool:
     return claimed.attempts > 1
 
 
-# -- the phase -------------------------------------------------------------------------
+# -- phases ----------------------------------------------------------------------------
+
+
+def _give_back(left: Sequence[Claimed], tx: Tx) -> None:
+    for claimed in left:
+        with suppress(LeaseLost):  # another worker has it
+            work.postpone(
+                tx,
+                "inbox",
+                claimed.id,
+                claimed.lease,
+                delay=timedelta(0),
+                counted=False,
+            )
 
 
 def _apply_all(env: Environment, events: Sequence[_Event], tx: Tx) -> _Batch:
