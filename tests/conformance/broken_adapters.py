@@ -347,6 +347,12 @@ def declines_are_final(answer: Answer, call: Call) -> Answer:
     return answer
 
 
+def endpoints_are_unknown(answer: Answer, call: Call) -> Answer:
+    if call.verb == "list_webhook_endpoints":
+        return Rejected(code="not_found", message="")
+    return answer
+
+
 MISHEARD: Final[tuple[Hearing, ...]] = (
     timeout_is_a_decline,
     lost_is_not_sent,
@@ -365,6 +371,7 @@ MISHEARD: Final[tuple[Hearing, ...]] = (
     refunds_belong_to_nobody,
     cancellations_hold_on,
     declines_are_final,
+    endpoints_are_unknown,
 )
 
 

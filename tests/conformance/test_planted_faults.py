@@ -81,6 +81,7 @@ NAMED_FOR: Final[Mapping[str, frozenset[str]]] = {
     "challenge is success": frozenset(
         {"test_a_challenge_is_action_required_with_a_next_action"}
     ),
+    "endpoints are unknown": frozenset({"test_webhook_endpoints_are_listed"}),
 }
 """The whole effect of a fault: these tests fail and no other one does."""
 

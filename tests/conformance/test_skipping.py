@@ -71,6 +71,7 @@ def test_what_the_provider_cannot_do_is_left_out_with_its_reason(
         "the adapter offers no manual capture",
         "the adapter offers no partial refund",
         "the adapter offers no raising of an authorization",
+        "the adapter offers no search for payments",
     ]
     left_out = {test for reason in reasons for test in _skipped(cases)[reason]}
     assert "test_capture_after_cancel_is_a_conflict" in left_out

@@ -44,7 +44,9 @@ def _sqlite(connection: Connection) -> Iterator[tuple[str, object]]:
         for rule in inspector.get_check_constraints(table):
             yield f"{table} check {rule['name']}", _words(str(rule["sqltext"]))
         for index in inspector.get_indexes(table):
-            yield f"{table} index {index['name']}", index
+            options = index.pop("dialect_options", {})
+            where = _words(str(options.get("sqlite_where", "")))
+            yield f"{table} index {index['name']}", (index, where)
     kinds = connection.execute(
         text("SELECT name, type, wr, strict FROM pragma_table_list")
     )

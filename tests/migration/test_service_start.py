@@ -116,7 +116,7 @@ def test_the_version_is_asked_for_once(installed: Database) -> None:
     for _ in range(3):
         _create(service)
         Worker(service).run_once()
-    about_version = [text for text in asked if "paykit_schema_version" in text]
+    about_version = [text for text in asked if "schema_version.version" in text]
     assert len(about_version) == 1
     assert asked.index(about_version[0]) == min(
         number for number, text in enumerate(asked) if "paykit_" in text

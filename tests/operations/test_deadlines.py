@@ -99,6 +99,32 @@ def test_a_fence_that_was_not_made_fences_nothing(shop: Shop, fault: Fault) -> N
     assert shop.charged() == 0
 
 
+@pytest.mark.parametrize(
+    ("method", "state"),
+    [(CHALLENGED, PaymentState.REQUIRES_ACTION), (BROKE, PaymentState.OPEN)],
+)
+def test_a_fence_that_comes_too_late_itself_leaves_what_had_happened(
+    shop: Shop, method: str, state: PaymentState
+) -> None:
+    """The workers stood still for a day, between what they claimed and what they sent.
+
+    Nothing can be sent then, and what the PSP shows is what came of the confirmation.
+    """
+    payment = shop.create_payment().id
+    shop.sim.faults.add(Fault.LOSE_ANSWER, verb="confirm_payment", times=SENDS)
+    shop.sim.faults.add(LOST, verb="read_payment", times=2)
+    shop.sim.faults.add(Fault.LOSE_REQUEST_UNSENT, verb="cancel_payment", times=SENDS)
+    with pytest.raises(OutcomeUnknown):
+        shop.confirm_payment(payment, payment_method=method, idempotency_key="k")
+    assert shop.wait_and_work(TOO_LATE).done["resume"] == {"OutcomeUnknown": 1}
+    shop.sim.faults.clear()
+    assert shop.wait_and_work(A_DAY).done["resume"] == {"done": 1}
+    assert shop.confirm_payment(payment, payment_method=method, idempotency_key="k")
+    assert "cancel_payment" not in shop.watch.arrived
+    assert shop.get(payment).state is state
+    assert shop.claims() == {}
+
+
 def test_what_was_surely_not_sent_needs_no_fence(shop: Shop) -> None:
     payment = shop.create_payment().id
     shop.sim.faults.add(Fault.RATE_LIMIT, verb="confirm_payment", times=SENDS)

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from tenacity import wait_fixed
 
 from paykit import EventView, PaymentService, Policy
+from paykit.clock import SYSTEM, World
 from paykit.stripe import StripePsp
 
 __all__ = [
@@ -90,9 +91,13 @@ def open_psp(url: str) -> StripePsp:
     return StripePsp(KEY, webhook_secrets=[SECRET], base_url=url)
 
 
-def open_service(psp: StripePsp, engine: Engine) -> PaymentService:
+def open_service(
+    psp: StripePsp, engine: Engine, world: World = SYSTEM
+) -> PaymentService:
     """Return the service as every process of the host has it."""
-    service = PaymentService(engine, psp=psp, policy=_POLICY, installation="storm")
+    service = PaymentService(
+        engine, psp=psp, policy=_POLICY, world=world, installation="storm"
+    )
     service.on("*")(note)
     return service
 

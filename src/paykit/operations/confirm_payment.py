@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from paykit import psp
-from paykit.engine import Context, Done, Leg, Operation, RecoveryPoint, Step
+from paykit.engine import Context, Done, Evidence, Leg, Operation, RecoveryPoint, Step
 from paykit.engine.operation import Goto
 from paykit.lifecycle import PaymentEvent
 from paykit.operations.cancel_payment import judge_cancel
@@ -128,6 +128,18 @@ def _fence(at: _Claimed) -> psp.CancelPayment:
     return psp.CancelPayment(payment=at.reference, reason="abandoned")
 
 
+def _judge_unfenced(
+    at: _Claimed, shown: psp.Snapshot, found: psp.Snapshot
+) -> psp.Answer | None:
+    """
+    Say what came of the confirmation, now that its fence cannot be sent any more.
+
+    The payer was asked, or the card declined, and nobody had heard of it. Canceling
+    what is then left to the payer is for the payment's clock.
+    """
+    return _judge(at, found)
+
+
 def _absent(at: _Claimed, shown: psp.Snapshot) -> bool:
     """Neither the charge nor the fence: the payment waits as it did before."""
     if not isinstance(shown, psp.PaymentSnapshot):
@@ -157,6 +169,7 @@ CONFIRM_PAYMENT = Operation(
             record=_record,
             read=_read,
             judge=lambda at, evidence: judge_cancel(evidence),
+            more=(Evidence(read=lambda at, shown: _read(at), judge=_judge_unfenced),),
             absent=_absent,
         ),
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from paykit.engine import Environment, Flow, ask, commit
 from paykit.lifecycle import RefundState
@@ -18,7 +18,9 @@ from paykit.operations.observe import observe_payment
 from paykit.operations.observe_dispute import observe_dispute
 from paykit.operations.observe_refund import observe_refund
 from paykit.psp import (
+    Answer,
     BalanceTransaction,
+    Conflict,
     DisputeSnapshot,
     ListBalanceTransactions,
     PaymentSnapshot,
@@ -26,16 +28,27 @@ from paykit.psp import (
     ReadPayment,
     ReadRefund,
     RefundSnapshot,
+    Rejected,
     Succeeded,
 )
 from paykit.psp.facts import balance_fact
-from paykit.store import disputes, ledger, payments, refunds
+from paykit.store import breaks, disputes, ledger, payments, refunds
 from paykit.store.chart import PostingKind
 from paykit.store.ledger import Posting
 from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
-__all__ = ["refresh_payment"]
+__all__ = ["INCOMPLETE", "Shown", "refresh_payment"]
+
+INCOMPLETE: Final = "balance_incomplete"
+"""The break of a payment whose money does not appear on the balance."""
+
+Shown: TypeAlias = Literal["all", "part", "nothing"]
+"""How much of what must be on the balance the PSP shows: all of it, not all yet, or
+nothing could be read, which says nothing about the payment."""
+
+_REFUSED: Final = (Conflict, Rejected, Succeeded)
+"""Answers to a read that say something about the payment; others about the PSP."""
 
 _WAITING: Final = frozenset({RefundState.PENDING, RefundState.REQUIRES_ACTION})
 _NOT_OWN: Final = frozenset(
@@ -47,18 +60,22 @@ _DISPUTES: Final = frozenset({"dispute", "dispute_reversal"})
 """Movements that are booked, with their fees, where the dispute is observed."""
 
 
-def refresh_payment(env: Environment, payment_id: str) -> Flow[bool]:
-    """Read one payment and its fees now; whether everything is settled."""
+def refresh_payment(env: Environment, payment_id: str) -> Flow[Shown]:
+    """
+    Read one payment and its fees now; what the PSP shows of them.
+
+    Once it shows all, the break is closed that was opened because it did not.
+    """
     row = yield from commit(partial(_load, payment_id))
     if row.psp_reference is None:
-        return True
+        return "all"
     psp = env.psps.for_binding(row.binding)
     call = psp.prepare(ReadPayment(payment=row.psp_reference), None)
     answer = yield from ask(env, row.binding, call)
     if not isinstance(answer, Succeeded):
-        return False
+        return _unread(answer)
     if not isinstance(answer.snapshot, PaymentSnapshot):
-        return False
+        return "part"
     row = yield from commit(partial(_observe, row, answer.snapshot))
     yield from _waiting_refunds(env, row)
     yield from _disputes(env, row)
@@ -90,20 +107,27 @@ def _disputes(env: Environment, row: PaymentRow) -> Flow[None]:
             yield from commit(partial(_observe_dispute, row, answer.snapshot))
 
 
-def _fees(env: Environment, row: PaymentRow) -> Flow[bool]:
+def _fees(env: Environment, row: PaymentRow) -> Flow[Shown]:
     """Book the fees of the charge and of each refund."""
     psp = env.psps.for_binding(row.binding)
     sources = yield from commit(partial(_sources, row))
-    settled = True
+    shown = list[Shown]()
     for source, gross in sources:
         call = psp.prepare(ListBalanceTransactions(source=source), None)
         answer = yield from ask(env, row.binding, call)
-        found = answer.snapshot if isinstance(answer, Succeeded) else ()
+        found = answer.snapshot if isinstance(answer, Succeeded) else None
         if not isinstance(found, tuple):
-            found = ()
-        yield from commit(partial(_book, row, found))
-        settled = settled and _complete(row, found, gross)
-    return settled
+            shown.append(_unread(answer))
+            continue
+        shown.append("all" if _complete(row, found, gross) else "part")
+        settled = shown == ["all"] * len(sources)
+        yield from commit(partial(_book, row, found, settled))
+    return next((one for one in ("nothing", "part") if one in shown), "all")
+
+
+def _unread(answer: Answer) -> Shown:
+    """Return what a read without an object shows: a refusal is an answer."""
+    return "part" if isinstance(answer, _REFUSED) else "nothing"
 
 
 def _complete(row: PaymentRow, found: Sequence[BalanceTransaction], gross: int) -> bool:
@@ -171,7 +195,10 @@ def _sources(row: PaymentRow, tx: Tx) -> tuple[tuple[str, int], ...]:
     return tuple(sources)
 
 
-def _book(row: PaymentRow, found: Sequence[BalanceTransaction], tx: Tx) -> None:
+def _book(
+    row: PaymentRow, found: Sequence[BalanceTransaction], settled: bool, tx: Tx
+) -> None:
+    """Book the fees of one source; `settled` after the last one, if all is shown."""
     postings = [
         Posting(
             kind=PostingKind.FEE if one.fee > 0 else PostingKind.FEE_REFUND,
@@ -186,3 +213,5 @@ def _book(row: PaymentRow, found: Sequence[BalanceTransaction], tx: Tx) -> None:
     ]
     if postings:
         ledger.post_later(tx, postings)
+    if settled:
+        breaks.close_break(tx, row.id, INCOMPLETE)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from paykit.store.ignoring import insert_or_ignore
 from paykit.store.payments import PaymentRow
 from paykit.store.schema.breaks import reconciliation_break
 from paykit.store.tx import Params, Tx, Write, many
 
-__all__ = ["open_break", "open_breaks"]
+__all__ = ["close_break", "open_break", "open_breaks"]
 
 _BREAK: Final = insert_or_ignore(reconciliation_break)
 
@@ -21,15 +21,46 @@ def _break_all(connection: Connection, rows: Sequence[Params]) -> None:
     many(_BREAK[connection.dialect.name])(connection, rows)
 
 
+_THIS: Final = reconciliation_break.c.id == bindparam("at_id")
+_IS_OPEN: Final = reconciliation_break.c.resolved_at.is_(None)
+
 _OPEN_BREAK: Final = Write(reconciliation_break, 43, _break_all)
+_REOPEN: Final = Write(
+    reconciliation_break,
+    44,
+    many(
+        update(reconciliation_break)
+        .where(_THIS, ~_IS_OPEN)
+        .values(opened_at=bindparam("now"), detail=bindparam("shown"), resolved_at=None)
+    ),
+)
+_CLOSE: Final = Write(
+    reconciliation_break,
+    45,
+    many(
+        update(reconciliation_break)
+        .where(_THIS, _IS_OPEN)
+        .values(resolved_at=bindparam("now"))
+    ),
+)
 
 
 def open_break(
-    tx: Tx, row: PaymentRow, kind: str, detail: Mapping[str, object]
+    tx: Tx,
+    row: PaymentRow,
+    kind: str,
+    detail: Mapping[str, object],
+    *,
+    again: bool = False,
 ) -> None:
-    """Open a reconciliation break for a person to look at; once per kind."""
+    """
+    Open a reconciliation break for a person to look at; once per kind.
+
+    One that was closed stays closed, because every look at the PSP shows the same
+    again. With `again` it is opened: it was over, and is back.
+    """
     values = {
-        "id": f"{row.id}/{kind}",
+        "id": _id(row.id, kind),
         "merchant_id": row.merchant_id,
         "payment_id": row.id,
         "kind": kind,
@@ -37,9 +68,19 @@ def open_break(
         "opened_at": tx.now,
     }
     tx.later(_OPEN_BREAK, values)
+    if again:
+        tx.later(_REOPEN, {"at_id": values["id"], "now": tx.now, "shown": dict(detail)})
+
+
+def close_break(tx: Tx, payment_id: str, kind: str) -> None:
+    """Close a break, if it is open, because the PSP shows that it is over."""
+    tx.later(_CLOSE, {"at_id": _id(payment_id, kind), "now": tx.now})
 
 
 def open_breaks(tx: Tx) -> int:
-    """Return how many reconciliation breaks nobody has resolved yet."""
-    open_ones = reconciliation_break.c.resolved_at.is_(None)
-    return tx.connection.scalar(select(func.count()).where(open_ones)) or 0
+    """Return how many reconciliation breaks are not resolved yet."""
+    return tx.connection.scalar(select(func.count()).where(_IS_OPEN)) or 0
+
+
+def _id(payment_id: str, kind: str) -> str:
+    return f"{payment_id}/{kind}"

@@ -67,7 +67,7 @@ class Claimed:
     id: str
     lease: uuid.UUID
     attempts: int
-    """How often it has been claimed, this time included."""
+    """How often it has been claimed, this time included if that is counted."""
 
 
 def _ensure_all(connection: Connection, rows: Sequence[Params]) -> None:
@@ -139,11 +139,14 @@ def ensure(tx: Tx, queue: Queue, id_: str, *, delay: timedelta) -> None:
     tx.later(_ENSURE, _values(tx, delay, queue=queue, id=id_))
 
 
-def claim_next(tx: Tx, queue: Queue, *, lease_for: timedelta) -> Claimed | None:
+def claim_next(
+    tx: Tx, queue: Queue, *, lease_for: timedelta, count: bool = True
+) -> Claimed | None:
     """
     Claim the work that has been due longest, and skip what others hold.
 
-    Returns None when nothing is due.
+    Returns None when nothing is due. Without `count` this time is not counted: then a
+    worker that dies of it uses up no schedule.
     """
     timed = _timed(tx)
     due = timed.due_in_order if queue in _IN_ORDER else timed.due
@@ -152,7 +155,7 @@ def claim_next(tx: Tx, queue: Queue, *, lease_for: timedelta) -> Claimed | None:
     if id_ is None:
         return None
     lease = tx.new_uuid()
-    attempts = hold(tx, queue, id_, lease, lease_for, count=True)
+    attempts = hold(tx, queue, id_, lease, lease_for, count=count)
     return None if attempts is None else Claimed(queue, id_, lease, attempts)
 
 

@@ -7,18 +7,20 @@ transaction (see `paykit.operations.refresh_payment`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from paykit.engine import Environment, Flow, commit
 from paykit.errors import LeaseLost
-from paykit.operations.refresh_payment import refresh_payment
+from paykit.operations.refresh_payment import INCOMPLETE, Shown, refresh_payment
 from paykit.store import breaks, payments, work
 from paykit.store.tx import Tx
 from paykit.store.work import Claimed
+from paykit.workers.failures import spread
 
-__all__ = ["SCHEDULE", "refresh_next"]
+__all__ = ["OUTAGE", "SCHEDULE", "refresh_next"]
 
 _LEASE: Final = timedelta(seconds=60)
 
@@ -34,32 +36,60 @@ SCHEDULE: Final = (
 """When the balance is looked at again; after that a break is opened for a person."""
 
 
+OUTAGE: Final = timedelta(minutes=5)
+"""When a payment is tried again that could not be read, however often that happens: an
+outage of the PSP says nothing about the balance, and is no reason to give it up."""
+
+
 def refresh_next(env: Environment) -> Flow[str | None]:
     """Read the payment that has been due longest; None if there is none."""
     claimed = yield from commit(_claim)
     if claimed is None:
         return None
-    settled = yield from refresh_payment(env, claimed.id)
+    shown = yield from refresh_payment(env, claimed.id)
     try:
-        return (yield from commit(partial(_end, claimed, settled)))
+        return (yield from commit(partial(_END[shown], claimed)))
     except LeaseLost:
         return "again"
 
 
+# -- phases ----------------------------------------------------------------------------
+
+
 def _claim(tx: Tx) -> Claimed | None:
-    return work.claim_next(tx, "refresh", lease_for=_LEASE)
+    """Claim it, and count nothing yet: whoever dies or is too slow has not looked."""
+    return work.claim_next(tx, "refresh", lease_for=_LEASE, count=False)
 
 
-def _end(claimed: Claimed, settled: bool, tx: Tx) -> str:
-    if settled:
-        work.finish(tx, "refresh", claimed.id, claimed.lease)
-        return "settled"
-    if claimed.attempts > len(SCHEDULE):
+def _settle(claimed: Claimed, tx: Tx) -> str:
+    work.finish(tx, "refresh", claimed.id, claimed.lease)
+    return "settled"
+
+
+def _look_again(claimed: Claimed, tx: Tx) -> str:
+    """Count the look that showed too little; after the last one open a break."""
+    work.fence(tx, "refresh", claimed.id, claimed.lease, _LEASE)
+    if claimed.attempts >= len(SCHEDULE):
         row = payments.load(tx, claimed.id, merchant=None, lock=True)
         detail = {"captured": row.captured, "refunded": row.refunded}
-        breaks.open_break(tx, row, "balance_incomplete", detail)
+        breaks.open_break(tx, row, INCOMPLETE, detail, again=True)
         work.finish(tx, "refresh", claimed.id, claimed.lease)
         return "break"
-    delay = SCHEDULE[claimed.attempts - 1]
+    work.hold(tx, "refresh", claimed.id, claimed.lease, _LEASE, count=True)
+    delay = SCHEDULE[claimed.attempts]
     work.postpone(tx, "refresh", claimed.id, claimed.lease, delay=delay)
     return "waiting"
+
+
+def _come_back(claimed: Claimed, tx: Tx) -> str:
+    pause = spread(OUTAGE, claimed.id, claimed.attempts)
+    work.postpone(tx, "refresh", claimed.id, claimed.lease, delay=pause)
+    return "unread"
+
+
+_END: Final[Mapping[Shown, Callable[[Claimed, Tx], str]]] = {
+    "all": _settle,
+    "part": _look_again,
+    "nothing": _come_back,
+}
+"""What becomes of the row, by what the PSP shows."""

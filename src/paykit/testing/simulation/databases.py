@@ -7,7 +7,6 @@ of our own, called ``paykit_sim_...``. SQLite is in memory.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, StaticPool, create_engine, event, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from paykit.clock import SYSTEM
 from paykit.store import create_all
 from paykit.store.schema import metadata, schema_version
 
@@ -86,7 +86,7 @@ def _quick(connection: Any, _: ConnectionPoolEntry) -> None:
 @contextmanager
 def _postgresql(url: str) -> Iterator[Emptied]:
     """In a database of our own: the one in `url` is only where we say so."""
-    name = f"paykit_sim_{secrets.token_hex(6)}"
+    name = f"paykit_sim_{SYSTEM.new_uuid().hex}"
     admin = create_engine(url, isolation_level="AUTOCOMMIT")
     _run(admin, f'CREATE DATABASE "{name}" TEMPLATE template0')
     given = make_url(url)
