@@ -173,10 +173,11 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "every delivery of an event is worked on, not every event",
         (
             "store/inbox.py",
-            '    if origin == "push":\n',
+            "    return tx.on(inbox).execute(insert, row).first() is not None\n",
+            "    new = tx.on(inbox).execute(insert, row).first() is not None\n"
             "    from paykit.store import work as queue\n"
             '    queue.ensure(tx, "inbox", str(row["id"]), delay=timedelta(0))\n'
-            '    if origin == "push":\n',
+            "    return new\n",
         ),
     ),
     _known(15, "gross_posted_twice"),
@@ -312,8 +313,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         ),
         (
             "store/clock.py",
-            '{"now_ms": milliseconds(world.now())} if world.simulated else {}',
-            '{"now_ms": milliseconds(world.now())}',
+            "    if not world.simulated:\n        return {}\n",
+            "",
         ),
     ),
     _mutant(

@@ -137,11 +137,11 @@ def test_22_a_host_whose_clock_is_ahead_takes_over_no_lease(
 
     def work_elsewhere(_: object) -> None:
         psp.watch.before = None
-        reports.append(Worker(ahead).run_once())
+        reports.append(Worker(ahead, only="resume").run_once())
 
     psp.watch.before = work_elsewhere
     right.create_payment(amount=EUR, idempotency_key="k")
-    assert [report.done["resume"] for report in reports] == [{}]
+    assert [report.done for report in reports] == [{"resume": {}}]
     assert psp.watch.verbs() == ["create_payment"]
 
 
