@@ -66,6 +66,7 @@ __all__ = [
     "open_shop",
     "quick",
     "shop",
+    "usual_duties",
 ]
 
 T = TypeVar("T")
@@ -494,7 +495,7 @@ def open_shop(
     return _asyncio(database, world, sim, policy, runner, publisher)
 
 
-def _usual(service: PaymentService | AsyncPaymentService) -> list[str]:
+def usual_duties(service: PaymentService | AsyncPaymentService) -> list[str]:
     """Return every duty but the jobs that come again: who tests them lets them run."""
     return [name for name in duties(service) if name != "periodic"]
 
@@ -518,7 +519,7 @@ def _blocking(
         sim=sim,
         psp=psp,
         service=service,
-        worker=Worker(service, only=_usual(service)),
+        worker=Worker(service, only=usual_duties(service)),
         receiver=WebhookReceiver(service),
         runner=None,
         host=host,
@@ -545,7 +546,7 @@ def _asyncio(
         sim=sim,
         psp=psp,
         service=service,
-        worker=AsyncWorker(service, only=_usual(service)),
+        worker=AsyncWorker(service, only=usual_duties(service)),
         receiver=AsyncWebhookReceiver(service),
         runner=runner,
         host=host,

@@ -72,7 +72,8 @@ def test_32_a_commit_whose_reply_is_lost_is_recognized(
     commits.left = number
     result = getattr(shop, method)(*subject, idempotency_key="k")
     assert commits.left < 1
-    assert len(shop.watch.sent) == 1
+    # Nobody can tell that nothing was sent in between, so it may be read about before.
+    assert len([call for call in shop.watch.sent if call.idempotency_key]) == 1
     assert getattr(shop, method)(*subject, idempotency_key="k") == result
     after = shop.counts()
     for table in ("paykit_operation", "paykit_attempt", "paykit_psp_answer"):
