@@ -32,6 +32,6 @@ def test_every_path_is_measured_and_written_down(tmp_path: Path) -> None:
     by_path = {(r["path"], r["database"]): r for r in results}
     assert by_path["create", "sqlite"]["commits"] == 2
     assert by_path["receipt", "sqlite"]["statements"] == 1
-    assert by_path["drain-10", "sqlite"]["commits"] == 0.5
+    assert by_path["drain-10", "sqlite"]["commits"] == 1
     crowds = {path for path, _ in by_path if path.startswith("create-")}
     assert len(crowds) == (10 if server else 0)
