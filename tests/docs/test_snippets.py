@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def _namespace() -> Iterator[dict[str, Any]]:
     try:
         yield shared
     finally:
+        logging.disable(logging.NOTSET)  # a page may have switched it off
         for value in shared.values():
             if isinstance(value, Engine):
                 value.dispose()
