@@ -40,17 +40,6 @@ ASKING: Final[tuple[Mutant, ...]] = (
         area="resolver",
     ),
     mutant(
-        "conflict_read_as_refusal",
-        "what a send did that nobody heard of counts as refused",
-        (
-            "engine/hearing.py",
-            "    if not isinstance(answer, Conflict) "
-            "or at.maybe_executed or not quiet:\n",
-            "    if not isinstance(answer, Conflict):\n",
-        ),
-        area="resolver",
-    ),
-    mutant(
         "evidence_is_any_capture",
         "the capture of somebody else is told as ours",
         (

@@ -42,17 +42,6 @@ MESSAGES: Final[tuple[Mutant, ...]] = (
         area="inbox",
     ),
     mutant(
-        "early_event_ignored",
-        "an event that was faster than our commit is lost",
-        (
-            "workers/inbox.py",
-            "    if row.deferrals >= len(DEFERRALS) and noted "
-            "and not inbox.is_ours_now(tx, row):\n",
-            "    if True:\n",
-        ),
-        area="inbox",
-    ),
-    mutant(
         "event_done_before_its_effect",
         "a crash between the two loses the event",
         (

@@ -80,6 +80,11 @@ MONEY: Final[tuple[Mutant, ...]] = (
             "if m.reference not in known.movements]\n",
             "    moved = list(seen.movements)\n",
         ),
+        (
+            "operations/observe_dispute.py",
+            "fact_key=balance_fact(row.binding, movement.reference),",
+            "fact_key=balance_fact(row.binding, str(tx.new_uuid())),",
+        ),
         area="ledger",
     ),
 )

@@ -130,6 +130,11 @@ MUTANTS: tuple[Mutant, ...] = (
             "(read is None or read.version != payment.version)",
             "read is None",
         ),
+        (
+            "operations/refresh_payment.py",
+            "    fresh = row.version == read.version\n    return observe_payment(",
+            "    fresh = True\n    return observe_payment(",
+        ),
         area="inbox",
     ),
     _mutant(

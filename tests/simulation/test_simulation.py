@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, create_engine, inspect, text
 
-from paykit.testing.simulation import Weather, invariants, simulate
+from paykit.testing.simulation import Weather, aims, invariants, simulate
 from paykit.testing.simulation.__main__ import main
 from paykit.testing.simulation.cast import Cast
 from paykit.testing.simulation.databases import database, fresh
@@ -33,7 +33,7 @@ CALM = Weather(**dict.fromkeys(Weather.__dataclass_fields__, 0.0))
 
 FEW = 40
 """Seeds of which it is told how much they reach."""
-REACHED = 230
+REACHED = 330
 """So many triples at least; ``nox -s simulate -- --triples`` asks for all."""
 
 
@@ -71,6 +71,25 @@ def test_every_operation_and_every_duty_has_triples() -> None:
     faults = {triple.fault for triple in all_triples()}
     assert faults == {name for names in FAULTS.values() for name in names}
     assert faults <= set(Weather.__dataclass_fields__)
+
+
+def test_every_aim_is_one_that_a_seed_can_have() -> None:
+    triples = all_triples()
+    names = {name for one in triples for name in aims.keys_of(one)}
+    assert names >= {*aims.SCENES, *aims.ROUGHER}
+    assert set(SCENARIOS) >= {
+        name for scenes in aims.SCENES.values() for name in scenes
+    }
+
+
+def test_a_new_boundary_changes_the_aims_of_few_seeds() -> None:
+    triples = all_triples()
+    aimed = {seed: aims.target_of(seed, triples) for seed in range(300)}
+    assert len(set(aimed.values())) > 200
+    new = next(iter(aimed.values()))
+    before = [one for one in triples if one != new]
+    changed = [s for s, was in aimed.items() if aims.target_of(s, before) != was]
+    assert changed == [seed for seed, target in aimed.items() if target == new]
 
 
 def test_the_same_seed_tells_the_same_story_in_another_process() -> None:

@@ -57,7 +57,9 @@ def _many(args: argparse.Namespace) -> int:
     print(f"{count} seeds, {len(total.failures)} failed; {rate:.1f} a second")
     print(", ".join(f"{name} {n}" for name, n in sorted(total.scenarios.items())))
     missing = [one for one in triples if one not in total.met]
-    print(f"reached {len(triples) - len(missing)} of {len(triples)} triples")
+    last = max(total.met.values(), default=args.start)
+    reached = f"{len(triples) - len(missing)} of {len(triples)} triples"
+    print(f"reached {reached}, the last one with seed {last}")
     for triple in missing if args.triples else ():
         print(f"  not reached: {triple}")
     return 1 if total.failures or (missing and args.triples) else 0

@@ -29,7 +29,16 @@ from paykit.testing.simulation.releases import Release
 from paykit.testing.simulation.stage import Stage
 from paykit.workers.duties import duties
 
-__all__ = ["MERCHANT", "Cast", "Heard"]
+__all__ = ["LATER", "MERCHANT", "Cast", "Heard"]
+
+LATER: Final = (
+    timedelta(minutes=2),
+    timedelta(minutes=20),
+    timedelta(hours=3),
+    timedelta(days=1),
+    timedelta(days=7),
+)
+"""How long nobody may do anything, before the workers come back."""
 
 MERCHANT: Final = "default"
 _RETRY_LATER: Final = (InProgress, LeaseLost, OutcomeUnknown, PspUnavailable)
@@ -92,8 +101,9 @@ class Cast:
     """The postman's bag; what is left in it comes when it is calm."""
     dropped: set[str] = field(default_factory=set)
     """Webhooks that the PSP never pushes again, by event id."""
-    breaks: set[str] = field(default_factory=set)
-    """Kinds of reconciliation breaks that this scenario may open."""
+    pauses: tuple[timedelta, ...] = LATER
+    begun: float = 0.0
+    """How many callers begin inside a transaction of their own, as a probability."""
 
     def release(self) -> Release:
         """Return one of the releases that run side by side."""
@@ -112,7 +122,7 @@ class Cast:
 
         Some begin inside a transaction of their own, and finish after it.
         """
-        begins = self.stage.dice.random() < 0.15
+        begins = self.stage.dice.random() < self.begun
         call = _Call(name, op, key, fields, begins, then)
         self._try(call, pause=0.0, left=self.stage.dice.randrange(4))
 

@@ -70,8 +70,8 @@ class Disasters:
     """Which triples have happened."""
     visited: set[Boundary] = field(default_factory=set)
     """Which boundaries a flow has come to."""
-    asked: list[datetime] = field(default_factory=list)
-    """When a request came to the PSP."""
+    asked: list[tuple[datetime, str]] = field(default_factory=list)
+    """When which request came to the PSP, in order."""
     sent: dict[str, set[str]] = field(default_factory=dict)
     """By idempotency key: every body that was sent under it."""
     outage_until: datetime | None = None
@@ -134,7 +134,7 @@ class Disasters:
                     bodies = self.sent.setdefault(call.idempotency_key, set())
                     bodies.add(call.parameters)
                 self.pass_time(_ROUND_TRIP)
-                self.asked.append(self.world.time)
+                self.asked.append((self.world.time, call.verb))
                 return self.driver.perform(effect)
             case _:
                 return self.driver.perform(effect)
@@ -236,14 +236,17 @@ class Disasters:
         return Unknown(reason="simulated: the answer never arrived")
 
     def outage(self, effect: Effect) -> NotSent | Unknown:
-        """Begin an outage, or go on in one."""
+        """Begin an outage, or go on in one: nobody hears of what is done."""
         if not self._in_outage():
             minutes = self.dice.choice((2, 10, 60))
             self.outage_until = self.world.time + timedelta(minutes=minutes)
-        if self.dice.random() < 0.5:
+        luck = self.dice.random()
+        if luck < 0.5:
             return self.not_sent(effect)
         self.pass_time(timedelta(seconds=5))
-        return self.request_lost(effect)
+        if luck < 0.85:
+            return self.request_lost(effect)
+        return self.answer_lost(effect)
 
     def not_published(self, effect: Effect) -> NoReturn:
         """Publish nothing."""

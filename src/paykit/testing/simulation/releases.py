@@ -12,7 +12,7 @@ from typing_extensions import override
 from paykit.clock import World
 from paykit.engine import Engine, Environment, Handlers, Policy, SinglePsp
 from paykit.operations import EventView
-from paykit.psp import Call, Capabilities, Request, RequestLimits
+from paykit.psp import Call, Capabilities, ListEvents, Request, RequestLimits
 from paykit.queue import Publisher
 from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
 
@@ -21,17 +21,30 @@ __all__ = ["LIMITS", "NewerPsp", "Release"]
 LIMITS: Final = RequestLimits(per_second=2, per_endpoint=1)
 """So few that a story comes to them."""
 
+_PAGE: Final = 4
+"""Events on a page of a list: so few that a story has several pages."""
+
 _TAGGED: Final = frozenset({"create_payment", "create_refund"})
 
 
 class _OlderPsp(SimulatedPsp):
-    """An adapter of an account that may ask for little in a second."""
+    """An adapter of an account that may ask for little in a second, and at once."""
 
     @property
     @override
     def capabilities(self) -> Capabilities:
         """Return what the provider offers, within `LIMITS`."""
         return replace(super().capabilities, limits=LIMITS)
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        """Return the call; a list of events comes in short pages."""
+        call = super().prepare(request, idempotency_key)
+        if not isinstance(request, ListEvents):
+            return call
+        asked = json.loads(call.parameters)
+        asked["params"]["limit"] = _PAGE
+        return replace(call, parameters=json.dumps(asked))
 
 
 class NewerPsp(_OlderPsp):

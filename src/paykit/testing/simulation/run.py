@@ -15,10 +15,18 @@ from tenacity import wait_fixed
 from typing_extensions import override
 
 from paykit.engine import Driver, Policy, SinglePsp
-from paykit.store.schema import inbox, operation, reconciliation_break, work
+from paykit.engine.breaker import BreakerPolicy
+from paykit.store.cursors import KEPT
+from paykit.store.schema import inbox, operation, work
 from paykit.store.tx import Tx
 from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
 from paykit.testing.simulation import host
+from paykit.testing.simulation.aims import (
+    begun_by_hosts,
+    rougher,
+    scenes_of,
+    target_of,
+)
 from paykit.testing.simulation.cast import MERCHANT, Cast
 from paykit.testing.simulation.invariants import violations
 from paykit.testing.simulation.performing import Disasters
@@ -34,13 +42,12 @@ __all__ = ["Story", "all_triples", "simulate"]
 
 _POLICY: Final = Policy(
     sends=2,
+    breaker=BreakerPolicy(failures=3),
     backoff=lambda: wait_fixed(1),
     schedule=(
         timedelta(seconds=15),
         timedelta(minutes=5),
         timedelta(hours=1),
-        timedelta(hours=6),
-        timedelta(days=1),
     ),
 )
 """Less patience than hosts have: a story comes to the end of a schedule."""
@@ -50,15 +57,8 @@ _HELD_FOR: Final = timedelta(days=7)
 _ROUND: Final = timedelta(hours=2)
 _AFTERMATHS: Final = 4
 """How often the workers come back to what is left while everything still breaks."""
-_LATER: Final = (
-    timedelta(minutes=2),
-    timedelta(minutes=20),
-    timedelta(hours=3),
-    timedelta(days=1),
-    timedelta(days=7),
-)
-_UNREAD: Final = "balance_incomplete"
-"""The break of a payment that was looked at as often as the schedule says."""
+_OFTEN: Final = 0.6
+_SELDOM: Final = 0.15
 _NO_SKEW: Final = timedelta(0)
 _FOREVER: Final = ("periodic",)
 """Queues whose work comes again and is never done."""
@@ -100,14 +100,15 @@ def simulate(database: Database, seed: int, weather: Weather | None = None) -> S
     """
     host.forget(database)
     dice = random.Random(seed)
-    cast = _cast(database, dice, weather or Weather())
-    if weather is None:
-        cast.stage.disasters.target = _target(seed)
-    name = dice.choice(list(SCENARIOS))
+    target = target_of(seed, all_triples()) if weather is None else None
+    cast = _cast(database, dice, weather or rougher(Weather(), target))
+    cast.stage.disasters.target = target
+    cast.begun = _OFTEN if begun_by_hosts(target) else _SELDOM
+    name = dice.choice(scenes_of(target))
     SCENARIOS[name](cast)
     _work(cast, rounds=14)
     for _ in range(_AFTERMATHS):
-        cast.stage.pass_time(dice.choice(_LATER))
+        cast.stage.pass_time(dice.choice(cast.pauses))
         _person_decides(cast)
         _work(cast, rounds=10)
     disasters = cast.stage.disasters
@@ -140,19 +141,6 @@ def all_triples() -> tuple[Triple, ...]:
     return tuple(existing(flows))
 
 
-def _target(seed: int) -> Triple:
-    """Return which fault this seed is about; neighbours have others."""
-    around, number = divmod(seed, len(all_triples()))
-    return _shuffled(around)[number]
-
-
-@cache
-def _shuffled(around: int) -> tuple[Triple, ...]:
-    triples = list(all_triples())
-    random.Random(around).shuffle(triples)
-    return tuple(triples)
-
-
 def _releases(
     sim: SimulatedProvider,
     world: SimulatedWorld,
@@ -180,9 +168,14 @@ def _cast(database: Database, dice: random.Random, weather: Weather) -> Cast:
 
 
 def _calm_down(cast: Cast) -> list[str]:
-    """End the disasters, deliver what is late and work until nothing is pending."""
+    """
+    End the disasters, deliver what is late and work until nothing is pending.
+
+    One release goes on: what its memory holds of the disasters must not hinder it.
+    """
     stage = cast.stage
     stage.calm()
+    cast.releases = (cast.release(),)
     cast.sim.settle_refunds()
     cast.sim.settle_charges()
     for _ in range(_CALM_ROUNDS):
@@ -193,7 +186,6 @@ def _calm_down(cast: Cast) -> list[str]:
         if not (_left(cast) or _cases(cast) or _unheard(cast)):
             return []
         _work_through(cast)
-        _person_looks(cast)
         _person_decides(cast)
         stage.pass_time(max(_ROUND, _next_due(cast)))
     left = [*_left(cast), *_cases(cast)]
@@ -208,20 +200,6 @@ def _run_out(cast: Cast) -> None:
         charged = cast.sim.charged_at(intent.id) if held else []
         if charged and now >= charged[-1] + _HELD_FOR:
             cast.sim.expire_authorization(intent.id)
-
-
-def _person_looks(cast: Cast) -> None:
-    """Read again what workers gave up to read: disasters may use up a schedule."""
-    kind = reconciliation_break.c.kind == _UNREAD
-    chosen = select(reconciliation_break.c.payment_id).where(kind)
-
-    def given_up(tx: Tx) -> list[str]:
-        return list(tx.connection.scalars(chosen))
-
-    for payment_id in cast.stage.disasters.driver.commit(given_up):
-        cast.breaks.add(_UNREAD)
-        cast.refresher("person", payment_id)
-        cast.stage.run()
 
 
 def _person_decides(cast: Cast) -> None:
@@ -241,12 +219,13 @@ def _cases(cast: Cast) -> list[str]:
 
 
 def _unheard(cast: Cast) -> bool:
-    """Whether the PSP has events that have not come, pushed or listed."""
+    """Whether the PSP still shows events that have not come, pushed or listed."""
 
     def known(tx: Tx) -> set[str]:
         return set(tx.connection.scalars(select(inbox.c.event_id)))
 
-    events = {event.id for event in cast.sim.events()}
+    oldest = cast.stage.world.time - KEPT
+    events = {event.id for event in cast.sim.events() if event.created > oldest}
     return not events <= cast.stage.disasters.driver.commit(known)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,13 +37,13 @@ class Outcome:
     scenarios: Counter[str] = field(default_factory=Counter)
     """How many seeds told which."""
     failures: list[Failure] = field(default_factory=list)
-    met: set[Triple] = field(default_factory=set)
-    """Every (operation, boundary, fault) that happened in one of them."""
+    met: dict[Triple, int] = field(default_factory=dict)
+    """Every (operation, boundary, fault) that happened, and the first seed with it."""
 
     def add(self, story: Story) -> None:
         """Take one story into account."""
         self.scenarios[story.scenario] += 1
-        self.met |= story.met
+        self._meet(dict.fromkeys(story.met, story.seed))
         if story.violations:
             failure = Failure(story.seed, story.scenario, tuple(story.violations))
             self.failures.append(failure)
@@ -51,8 +51,12 @@ class Outcome:
     def join(self, other: Outcome) -> None:
         """Take the seeds of another process into account."""
         self.scenarios += other.scenarios
-        self.met |= other.met
+        self._meet(other.met)
         self.failures += other.failures
+
+    def _meet(self, met: Mapping[Triple, int]) -> None:
+        for triple, seed in met.items():
+            self.met[triple] = min(seed, self.met.get(triple, seed))
 
 
 def run_seed(url: str, seed: int) -> Story:

@@ -28,6 +28,12 @@ from paykit.testing.simulation.scenarios.paying import (
     flapping,
     overtaken,
 )
+from paykit.testing.simulation.scenarios.troubles import (
+    forgotten,
+    outage,
+    rush,
+    several,
+)
 
 __all__ = ["SCENARIOS"]
 
@@ -50,6 +56,10 @@ SCENARIOS: Final[Mapping[str, Callable[[Cast], None]]] = {
         disputed,
         returned_debit,
         refreshed,
+        several,
+        rush,
+        outage,
+        forgotten,
     )
 }
 """A new one goes to the end: the seeds of the others then tell nearly the same."""

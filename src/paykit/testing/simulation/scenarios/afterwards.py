@@ -30,8 +30,16 @@ def slow_refunds(cast: Cast) -> None:
 
     def paid(payment: PaymentView) -> None:
         refunds(cast, payment)
+        _look(cast, payment)
 
     create(cast, lambda p: confirm(cast, p, method, paid))
+
+
+def _look(cast: Cast, payment: PaymentView) -> None:
+    """Somebody wants to see it now, and again."""
+    for number in range(2):
+        if cast.stage.dice.random() < 0.5:
+            cast.refresher(f"heidi {number}", payment.id)
 
 
 def disputed(cast: Cast) -> None:
@@ -44,6 +52,8 @@ def disputed(cast: Cast) -> None:
         for intent in cast.sim.intents_with("paykit_merchant", "default"):
             if not opened:
                 opened.append(cast.sim.controls.open_dispute(intent.id))
+            elif cast.stage.dice.random() < 0.3:
+                cast.refresher("heidi", intent.metadata["paykit_payment_id"])
             elif cast.stage.dice.random() < 0.3:
                 cast.sim.controls.resolve_dispute(opened[0], outcome)
 
