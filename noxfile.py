@@ -82,7 +82,7 @@ def simulate(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def mutants(session: nox.Session) -> None:
-    """Deliberate bugs in copies of the source; each must be found. Half an hour."""
+    """Deliberate bugs in copies of the source; each must be found. A few minutes."""
     install(session, "test")
     session.run("python", "-m", "tests.mutants", *session.posargs)
 

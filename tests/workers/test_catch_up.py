@@ -246,6 +246,20 @@ def test_after_a_gap_what_can_still_change_is_read(quick: Shop) -> None:
     assert quick.get(over).paid
 
 
+def test_a_first_walk_that_comes_too_late_is_a_gap_as_well(shop: Shop) -> None:
+    shop.create_payment()
+    shop.world.advance(KEPT + timedelta(days=1))
+    full_round(shop)
+    assert list(alarms(shop)) == ["gap"]
+
+
+def test_a_first_walk_after_some_days_is_none(shop: Shop) -> None:
+    shop.create_payment()
+    shop.world.advance(KEPT - timedelta(days=1))
+    full_round(shop)
+    assert "gap" not in alarms(shop)
+
+
 def test_a_person_closes_the_alarm_of_a_gap(shop: Shop) -> None:
     shop.create_payment()
     full_round(shop)

@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from paykit.store.schema.payments import payment
 from paykit.store.schema.version import schema_version
 from paykit.store.schema.watching import event_cursor
 from paykit.store.tx import Tx
@@ -64,17 +65,23 @@ def find(tx: Tx, binding: str) -> Cursor | None:
 
 
 def load(tx: Tx, binding: str) -> Cursor:
-    """Return the cursor of `binding`; the first time it begins at the installation."""
+    """
+    Return the cursor of `binding`; the first time it begins at the installation.
+
+    Until then nothing was listed since the first payment: if that is too long ago, what
+    happened meanwhile is a gap like any other.
+    """
     found = find(tx, binding)
     if found is not None:
         return found
     installed = tx.connection.scalar(select(func.min(schema_version.c.applied_at)))
+    paid = select(func.min(payment.c.created_at)).where(payment.c.binding == binding)
     first = Cursor(
         binding=binding,
         since=max((installed or tx.now) - MARGIN, tx.now - KEPT),
         newest=None,
         position=None,
-        listed_at=tx.now,
+        listed_at=tx.connection.scalar(paid) or tx.now,
     )
     # The lease of the job keeps others from doing the same.
     tx.on(event_cursor).execute(insert(event_cursor), _values(first))
