@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from paykit.engine import Driver, Policy, SinglePsp
 from paykit.engine.breaker import BreakerPolicy
+from paykit.operations import dead_letters
 from paykit.store.cursors import KEPT
 from paykit.store.schema import inbox, operation, work
 from paykit.store.tx import Tx
@@ -178,6 +179,7 @@ def _calm_down(cast: Cast) -> list[str]:
     cast.releases = (cast.release(),)
     cast.sim.settle_refunds()
     cast.sim.settle_charges()
+    _person_replays(cast)
     for _ in range(_CALM_ROUNDS):
         for body in [*cast.undelivered, *cast.collected()]:
             stage.disasters.driver.commit(cast.receipt(body))
@@ -206,6 +208,17 @@ def _person_decides(cast: Cast) -> None:
     """Let somebody decide what nobody could find out."""
     for operation_id in _cases(cast):
         cast.person(operation_id)
+    cast.stage.run()
+
+
+def _person_replays(cast: Cast) -> None:
+    """
+    Let somebody replay webhooks of which too many workers have died.
+
+    So many die here, without any fault of the webhook, that six are no proof.
+    """
+    flow = dead_letters.replay_all("heidi", None, "workers died")
+    cast.stage.enter("person", flow, who="person", skew=cast.release().skew)
     cast.stage.run()
 
 
