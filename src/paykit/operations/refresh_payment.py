@@ -122,7 +122,10 @@ def _fees(env: Environment, row: PaymentRow) -> Flow[Shown]:
         shown.append("all" if _complete(row, found, gross) else "part")
         settled = shown == ["all"] * len(sources)
         yield from commit(partial(_book, row, found, settled))
-    return next((one for one in ("nothing", "part") if one in shown), "all")
+    return min(shown, key=_WORST_FIRST.index) if shown else "all"
+
+
+_WORST_FIRST: Final[Sequence[Shown]] = ("nothing", "part", "all")
 
 
 def _unread(answer: Answer) -> Shown:

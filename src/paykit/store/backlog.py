@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Executable, and_, case, func, or_, select
 
 from paykit.store.clock import clock_values, database_clock
 from paykit.store.schema.messages import work
@@ -46,7 +46,7 @@ class InDoubt:
     """When the first call of the oldest one was sent."""
 
 
-def _queues(now: ColumnElement[int]) -> Select[Any]:
+def _queues(now: ColumnElement[int]) -> Executable:
     held = and_(work.c.lease.is_not(None), work.c.lease_until_ms > now)
     free = or_(work.c.lease.is_(None), work.c.lease_until_ms <= now)
     due = and_(work.c.due_ms <= now, free)

@@ -148,12 +148,15 @@ class Proxy(ThreadingTCPServer):
 
 
 class _Connection(BaseRequestHandler):
-    server: Proxy
+    @property
+    def _proxy(self) -> Proxy:
+        assert isinstance(self.server, Proxy)
+        return self.server
 
     @override
     def handle(self) -> None:
         """Forward in both directions until either side hangs up."""
-        with self.server.connect() as upstream:
+        with self._proxy.connect() as upstream:
             self.cutting, self.answered = False, threading.Event()
             back = threading.Thread(target=self._replies, args=(upstream,))
             back.start()
@@ -164,14 +167,14 @@ class _Connection(BaseRequestHandler):
                 back.join()
 
     def _requests(self, upstream: socket.socket) -> None:
-        seen, wanted = b"", self.server.exchange.request
+        seen, wanted = b"", self._proxy.exchange.request
         while data := _received(self.request):
             seen += data
-            if wanted in seen and self.server.is_lost():
+            if wanted in seen and self._proxy.is_lost():
                 self.cutting = True
-                if self.server.lost == "request":
+                if self._proxy.lost == "request":
                     return _hang_up(self.request)
-                if self.server.lost == "late":
+                if self._proxy.lost == "late":
                     return self._forward_late(data, upstream)
             seen = seen[len(seen) - len(wanted) + 1 :]  # it may come in two pieces
             upstream.sendall(data)
@@ -181,7 +184,7 @@ class _Connection(BaseRequestHandler):
 
     def _forward_late(self, request: bytes, upstream: socket.socket) -> None:
         _hang_up(self.request)
-        self.server.wait_until_awaited()
+        self._proxy.wait_until_awaited()
         upstream.sendall(request)
         self.answered.wait(_PATIENCE_SECONDS)
 
@@ -192,7 +195,7 @@ class _Connection(BaseRequestHandler):
                 self.request.sendall(data)
                 continue
             heard += data
-            if self.server.exchange.reply in heard:  # done; nobody will hear of it
+            if self._proxy.exchange.reply in heard:  # done; nobody will hear of it
                 break
         self.answered.set()
         _hang_up(self.request)

@@ -111,10 +111,12 @@ def work_until_quiet(shop: Shop) -> None:
     """
     worker = Worker(shop.service)
     pause = _FIRST_PAUSE
+    left: dict[str, int] = {}
     for _ in range(_ROUNDS):
         deliver_webhooks(shop)
         worker.run_once()
-        if not (left := _left(shop)):
+        left = _left(shop)
+        if not left:
             return
         shop.clock.advance(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)

@@ -99,7 +99,8 @@ def history_is_what_happened(cast: Cast, db: Connection) -> Iterator[str]:
             event.c.type.like("payment.%"),
             event.c.to_state.is_not(None),
         )
-        ours = list(db.scalars(moves.order_by(event.c.sequence)))[1:]
+        found = db.scalars(moves.order_by(event.c.sequence))
+        ours = [str(state) for state in found][1:]
         shown = cast.sim.statuses_of(str(row.psp_reference))
         if ours[-1:] == [PaymentState.FAILED]:
             # A debit that came back; the PSP's payment stays as it was.
