@@ -179,8 +179,8 @@ def _calm_down(cast: Cast) -> list[str]:
     cast.releases = (cast.release(),)
     cast.sim.settle_refunds()
     cast.sim.settle_charges()
-    _person_replays(cast)
     for _ in range(_CALM_ROUNDS):
+        _person_replays(cast)
         for body in [*cast.undelivered, *cast.collected()]:
             stage.disasters.driver.commit(cast.receipt(body))
         cast.undelivered = []
