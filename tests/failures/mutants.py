@@ -343,6 +343,11 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     _known(25, "refund_failure_not_booked"),
     _known(25, "failed_refund_keeps_its_reservation"),
     _mutant(
+        "26_break_stays_after_the_capture",
+        "a person looks for money that was never missing",
+        ("operations/observe.py", "    if 0 < row.disputed <= total:", "    if False:"),
+    ),
+    _mutant(
         "26_dispute_cut_to_what_was_captured",
         "nobody sees that the bank has taken more than was paid",
         (

@@ -27,7 +27,7 @@ from paykit.testing.simulated import Fault
 from tests.barriers.crowd import crowd
 from tests.databases import Database
 from tests.failures.stories import SENDS, arrive
-from tests.support import Shop
+from tests.support import VISA, Shop
 from tests.sweep.verdict import Told
 
 
@@ -151,6 +151,28 @@ def test_26_a_dispute_of_more_than_was_captured_is_booked_and_shown(
     assert shop.breaks() == {"disputed_too_much"}
     assert set(_inbox(shop)) == {"applied"}
     assert "dispute.opened" in shop.event_types(payment)
+
+
+def test_26_a_dispute_that_is_heard_of_before_its_capture_is_no_break_in_the_end(
+    shop: Shop,
+) -> None:
+    payment = shop.create_payment().id
+    shop.settle()
+    shop.sim.call("confirm_payment", shop.reference(payment), payment_method=VISA)
+    shop.sim.controls.open_dispute(shop.reference(payment))
+    events = shop.sim.events(undelivered=True)
+    arrive(shop, [event for event in events if "dispute" in event.type])
+    assert _open_breaks(shop) == ["disputed_too_much"]
+    arrive(shop, events)
+    shop.settle()
+    view = shop.get(payment)
+    assert (view.captured, view.disputed) == (1000, 1000)
+    assert _open_breaks(shop) == []
+
+
+def _open_breaks(shop: Shop) -> list[str]:
+    rows = shop.query("SELECT kind FROM paykit_break WHERE resolved_at IS NULL")
+    return [row["kind"] for row in rows]
 
 
 def _inbox(shop: Shop) -> list[str]:

@@ -181,6 +181,9 @@ def _capture(
         return
     money = Money(more, row.currency)
     changes.columns |= {"captured": total, "charge_reference": charge}
+    if 0 < row.disputed <= total:
+        # The dispute was heard of before the capture; together they are no break.
+        breaks.close_break(tx, row.id, breaks.DISPUTED_TOO_MUCH)
     changes.postings.append(
         Posting(
             kind=PostingKind.CAPTURE,

@@ -214,7 +214,7 @@ def _compare(tx: Tx, row: PaymentRow, dispute: DisputeRow) -> None:
         detail["currency"] = dispute.currency
         breaks.open_break(tx, row, "disputed_in_another_currency", detail)
     elif row.disputed > row.captured:
-        breaks.open_break(tx, row, "disputed_too_much", detail)
+        breaks.open_break(tx, row, breaks.DISPUTED_TOO_MUCH, detail, again=True)
 
 
 def _post(tx: Tx, row: PaymentRow, moved: list[BalanceTransaction]) -> None:

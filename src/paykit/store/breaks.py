@@ -12,7 +12,10 @@ from paykit.store.payments import PaymentRow
 from paykit.store.schema.breaks import reconciliation_break
 from paykit.store.tx import Params, Tx, Write, many
 
-__all__ = ["close_break", "open_break", "open_breaks"]
+__all__ = ["DISPUTED_TOO_MUCH", "close_break", "open_break", "open_breaks"]
+
+DISPUTED_TOO_MUCH: Final = "disputed_too_much"
+"""More is disputed than was captured, as far as anybody has told."""
 
 _BREAK: Final = insert_or_ignore(reconciliation_break)
 
