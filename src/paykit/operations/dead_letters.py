@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints
 
 from paykit.engine import Flow, commit
 from paykit.errors import NotAllowed, NotFound
-from paykit.operations.commands import Command, Text, build
+from paykit.operations.commands import Actor, Command, Text, build
 from paykit.operations.preview import preview
 from paykit.store import dead_letters, inbox
 from paykit.store.dead_letters import ActionRow
@@ -40,7 +40,6 @@ _AT_ONCE: Final = 100
 """How many dead letters one transaction puts back."""
 
 _InboxId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-_Actor = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 _Type = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
@@ -103,11 +102,11 @@ class _One(Command, frozen=True):
 
 
 class _Replay(_One, frozen=True):
-    actor: _Actor
+    actor: Actor
 
 
 class _ReplayAll(_Filter, frozen=True):
-    actor: _Actor
+    actor: Actor
 
 
 class _Discard(_Replay, frozen=True):

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Final, TypeAlias
-
-from pydantic import StringConstraints
+from typing import Any, Final, TypeAlias
 
 from paykit.engine import (
     Engine,
@@ -46,7 +44,7 @@ from paykit.operations.cases import (
     check_operation_id,
     show_operation,
 )
-from paykit.operations.commands import AccountId, Command, Text, build
+from paykit.operations.commands import AccountId, Actor, Command, Text, build
 from paykit.operations.doubts import end, resolving
 from paykit.psp import (
     Answer,
@@ -89,10 +87,6 @@ class NotExecuted:
 
 
 Verdict: TypeAlias = Executed | NotExecuted
-
-Actor = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+$")
-]
 
 
 class _Decision(Command, frozen=True):
