@@ -28,7 +28,13 @@ from paykit.errors import (
     TransactionOpen,
     UsageError,
 )
-from paykit.lifecycle import DisputeState, PaymentState, RefundState
+from paykit.lifecycle import (
+    DisputeState,
+    PaymentState,
+    PayoutState,
+    RefundState,
+    SubscriptionState,
+)
 from paykit.money import Money
 from paykit.operations import (
     CancelPayment,
@@ -48,6 +54,8 @@ from paykit.operations import (
 from paykit.operations.calls import Begun
 from paykit.operations.cases import CasePage, CaseView, OperationView
 from paykit.operations.health import Health
+from paykit.operations.read_payouts import PayoutPage, PayoutView
+from paykit.operations.read_subscriptions import SubscriptionPage, SubscriptionView
 from paykit.operations.reads import Page
 from paykit.operations.resolve_case import Executed, NotExecuted
 from paykit.service import AsyncPaymentService, PaymentService
@@ -99,6 +107,9 @@ __all__ = [
     "PaymentService",
     "PaymentState",
     "PaymentView",
+    "PayoutPage",
+    "PayoutState",
+    "PayoutView",
     "Policy",
     "PspDirectory",
     "PspMisconfigured",
@@ -109,6 +120,9 @@ __all__ = [
     "RefundState",
     "RefundView",
     "SchemaOutOfDate",
+    "SubscriptionPage",
+    "SubscriptionState",
+    "SubscriptionView",
     "TransactionOpen",
     "UpdatePayment",
     "UsageError",

@@ -69,6 +69,27 @@ class _Stripelike(PspConformance):
         fault: Fault = request.param
         return lambda verb: sim.faults.add(fault, verb=verb)
 
+    @pytest.fixture(params=["paid", "failed"])
+    @override
+    def payout(self, request: pytest.FixtureRequest, sim: SimulatedProvider) -> str:
+        _pay_and_refund(sim)
+        payout = sim.controls.create_automatic_payout("usd")
+        for status in ("in_transit", "paid", request.param):
+            if status != sim.call("read_payout", payout)["status"]:
+                sim.controls.advance_payout(payout, status)
+        return payout
+
+    @pytest.fixture(params=["active", "canceled"])
+    @override
+    def subscription(
+        self, request: pytest.FixtureRequest, sim: SimulatedProvider
+    ) -> str:
+        started = sim.controls.start_subscription()
+        sim.controls.renew_subscription(started)
+        if request.param == "canceled":
+            sim.controls.cancel_subscription(started)
+        return started
+
 
 class Simulated(_Stripelike):
     """The provider in memory; by default with its own blocking adapter."""

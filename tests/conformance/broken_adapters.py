@@ -26,15 +26,18 @@ from paykit.psp import (
     CreatePayment,
     Decline,
     Declined,
+    InvoiceSnapshot,
     NotSent,
     PaymentSnapshot,
     PaymentStatus,
+    PayoutSnapshot,
     Psp,
     PspEvent,
     RefundSnapshot,
     Rejected,
     Request,
     SignatureInvalid,
+    SubscriptionSnapshot,
     Succeeded,
     Unknown,
     WebhookEnvelope,
@@ -353,6 +356,28 @@ def endpoints_are_unknown(answer: Answer, call: Call) -> Answer:
     return answer
 
 
+def movements_are_only_named(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Succeeded) and isinstance(answer.snapshot, PayoutSnapshot):
+        ids = tuple(movement.reference for movement in answer.snapshot.movements)
+        seen = replace(answer.snapshot, movements=(), named=ids)
+        return replace(answer, snapshot=seen)
+    return answer
+
+
+def periods_have_no_end(answer: Answer, _: Call) -> Answer:
+    shown = answer.snapshot if isinstance(answer, Succeeded) else None
+    if isinstance(answer, Succeeded) and isinstance(shown, SubscriptionSnapshot):
+        return replace(answer, snapshot=replace(shown, current_period_end=None))
+    return answer
+
+
+def invoices_are_of_nothing(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Succeeded) and isinstance(answer.snapshot, InvoiceSnapshot):
+        seen = replace(answer.snapshot, subscription=None)
+        return replace(answer, snapshot=seen)
+    return answer
+
+
 MISHEARD: Final[tuple[Hearing, ...]] = (
     timeout_is_a_decline,
     lost_is_not_sent,
@@ -372,6 +397,9 @@ MISHEARD: Final[tuple[Hearing, ...]] = (
     cancellations_hold_on,
     declines_are_final,
     endpoints_are_unknown,
+    movements_are_only_named,
+    periods_have_no_end,
+    invoices_are_of_nothing,
 )
 
 

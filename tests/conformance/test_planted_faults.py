@@ -82,6 +82,21 @@ NAMED_FOR: Final[Mapping[str, frozenset[str]]] = {
         {"test_a_challenge_is_action_required_with_a_next_action"}
     ),
     "endpoints are unknown": frozenset({"test_webhook_endpoints_are_listed"}),
+    "movements are only named": frozenset(
+        {
+            "test_a_payout_is_read_with_all_that_it_has_moved[paid]",
+            "test_a_payout_is_read_with_all_that_it_has_moved[failed]",
+        }
+    ),
+    "periods have no end": frozenset(
+        {"test_a_subscription_is_read[active]", "test_a_subscription_is_read[canceled]"}
+    ),
+    "invoices are of nothing": frozenset(
+        {
+            "test_its_latest_invoice_names_it[active]",
+            "test_its_latest_invoice_names_it[canceled]",
+        }
+    ),
 }
 """The whole effect of a fault: these tests fail and no other one does."""
 

@@ -51,8 +51,10 @@ def test_what_was_not_given_is_left_out_with_its_reason(
         "no `challenged_method` was given",
         "no `declined_method` was given",
         "no `lose_answer` fixture",
+        "no `payout` fixture",
         "no `raise_declined_method` was given",
         "no `refuse_connections` fixture",
+        "no `subscription` fixture",
         "no `webhook` fixture",
     }
     assert len(cases) - sum(map(len, skipped.values())) > 50

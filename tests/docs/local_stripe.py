@@ -87,10 +87,11 @@ which webhooks were dropped and how often one was tried.
 
 _DIFFERENCES: Final = {
     "It does not": (
-        "know customers, payment methods as objects, sessions, invoices, "
-        "subscriptions, products, transfers or anything else that the table of "
-        "endpoints does not have: that is a 404 `Unrecognized request URL`. Customer "
-        "ids are shown as they were given",
+        "know customers, payment methods as objects, sessions, products, transfers or "
+        "anything else that the table of endpoints does not have: that is a 404 "
+        "`Unrecognized request URL`. Customer ids are shown as they were given",
+        "start or change a subscription for a request: controls do, and it is read, "
+        "as its invoices are. They move no money, and have no payments",
         "take card numbers, tokens or `payment_method_data`: only the names of the "
         "table of test payment methods",
         "speak version 2 of the API; thin notifications can be sent to an endpoint "
@@ -99,8 +100,8 @@ _DIFFERENCES: Final = {
         "`Stripe-Version` or an endpoint's `api_version` says",
         "check a restricted key's permissions, or whether a connected account exists",
         "let time act: authorizations run out, debits and refunds settle, payouts "
-        "arrive and disputes are decided when a control says so; a test clock moves "
-        "nothing",
+        "arrive, periods end and disputes are decided when a control says so; a test "
+        "clock moves nothing",
         "convert currencies, or take fees other than 2.9 % and 30 minor units of a "
         "capture and 15.00 of a dispute",
         "give up a webhook endpoint after days of failures, or an event after 30 days "

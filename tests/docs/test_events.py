@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,11 +23,14 @@ from tests.docs.pages import ROOT
 
 PAGE: Final = ROOT / "docs" / "reference" / "events.md"
 ROW: Final = re.compile(
-    r"^\| `((?:payment|refund|dispute)\.\w+)` .*\| ([^|]*) \|$", re.MULTILINE
+    r"^\| `((?:payment|refund|dispute|payout|subscription)\.\w+)` .*\| ([^|]*) \|$",
+    re.MULTILINE,
 )
 REPEATED: Final = frozenset(
     ["id", "type", "payment_id", "merchant", "sequence", "from_state", "to_state"]
 )
+OF_A_SUBSCRIPTION: Final = REPEATED - {"payment_id"} | {"subscription_id"}
+OF_A_PAYOUT: Final = REPEATED - {"payment_id"} | {"payout_id"}
 DECLINED: Final = "pm_card_visa_chargeDeclinedInsufficientFunds"
 
 
@@ -94,6 +97,9 @@ class _Story:
         self.sim.controls.warn_of_fraud(reference)
         dispute = self.sim.controls.open_dispute(reference)
         self.sim.controls.resolve_dispute(dispute, "won")
+        self.deliver()
+
+    def deliver(self) -> None:
         receiver = WebhookReceiver(self.service)
         for body, headers in self.sim.pending_webhooks():
             receiver.receive(body, headers)
@@ -111,3 +117,44 @@ def test_each_event_has_the_data_that_its_page_says(engine: Engine) -> None:
             assert set(event.data) == documented[event.type] | REPEATED, event.type
             seen.add(event.type)
     assert len(seen) > 10, seen
+
+
+def test_each_event_of_a_payout_has_the_data_that_its_page_says(
+    engine: Engine,
+) -> None:
+    story, documented = _Story(engine), _documented()
+    story.confirm(story.open(), "pm_card_visa")
+    payout = story.sim.controls.create_automatic_payout("eur")
+    for status in ("in_transit", "paid", "failed"):
+        story.sim.controls.advance_payout(payout, status)
+        story.deliver()
+        Worker(story.service).run_once()
+    (known,) = story.service.list_payouts().items
+    events = story.service.payout_events(known.id)
+    for event in events:
+        assert set(event.data) == documented[event.type] | OF_A_PAYOUT, event.type
+    assert len(events) == 4
+
+
+def test_each_event_of_a_subscription_has_the_data_that_its_page_says(
+    engine: Engine,
+) -> None:
+    story, documented = _Story(engine), _documented()
+    controls = story.sim.controls
+    reference = controls.start_subscription({"paykit_merchant": "default"})
+    steps: list[Callable[[], None]] = [
+        lambda: None,
+        lambda: controls.fail_renewal(reference),
+        lambda: controls.cancel_subscription(reference, at_period_end=True),
+        lambda: controls.cancel_subscription(reference),
+    ]
+    for act in steps:
+        act()
+        story.deliver()
+        Worker(story.service).run_once()
+    (known,) = story.service.list_subscriptions().items
+    seen = {event.type for event in story.service.subscription_events(known.id)}
+    for event in story.service.subscription_events(known.id):
+        data = documented[event.type] | OF_A_SUBSCRIPTION
+        assert set(event.data) == data, event.type
+    assert len(seen) == 7, seen

@@ -9,15 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from paykit.lifecycle import PaymentState, RefundState
+from paykit.lifecycle import (
+    SUBSCRIPTION_ENDED,
+    PaymentState,
+    PayoutState,
+    RefundState,
+    SubscriptionState,
+)
 from paykit.operations.observe import _EVENTS as PAYMENT_EVENTS
+from paykit.operations.observe_payout import _EVENTS as PAYOUT_EVENTS
 from paykit.operations.observe_refund import _EVENTS as REFUND_EVENTS
+from paykit.operations.observe_subscription import _EVENTS as SUBSCRIPTION_EVENTS
 from tests.docs.pages import ROOT
 from tests.docs.reference import WRITTEN
 
 EVENTS = ROOT / "docs" / "reference" / "events.md"
+KINDS = "payment|refund|dispute|payout|subscription|delivery"
 ROW = re.compile(
-    r"^\| `((?:payment|refund|dispute|delivery)\.\w+)` .*\| ([^|]*) \|$", re.MULTILINE
+    rf"^\| `((?:{KINDS})\.\w+)` .*\| ([^|]*) \|$",
+    re.MULTILINE,
 )
 
 
@@ -45,19 +55,36 @@ def _types_in_the_code() -> Iterator[str]:
 def _expected() -> set[str]:
     found = set(_types_in_the_code())
     by_state = {name for name in found if "{" in name}
-    assert by_state == {"f'payment.{state}'", "f'refund.{after.state}'"}
+    assert by_state == {
+        "f'payment.{state}'",
+        "f'refund.{after.state}'",
+        "f'payout.{come_to}'",
+        "f'subscription.{state}'",
+    }
     return (
         found - by_state
         | {f"payment.{state}" for state in _reached(PaymentState, PAYMENT_EVENTS)}
         | {f"refund.{state}" for state in _reached(RefundState, REFUND_EVENTS)}
+        | {f"payout.{state}" for state in _reached(PayoutState, PAYOUT_EVENTS)}
+        | {f"subscription.{state}" for state in _lived_in()}
     )
 
 
-def _reached(states: type[PaymentState | RefundState], seen: object) -> set[str]:
+def _reached(
+    states: type[PaymentState | RefundState | PayoutState | SubscriptionState],
+    seen: object,
+) -> set[str]:
     """Return the states that an observation can lead to."""
     assert isinstance(seen, dict)
     statuses = {status.value for status in seen}
     return {state.value for state in states} & statuses
+
+
+def _lived_in() -> set[str]:
+    """Return the states of a subscription that has not ended: an end is one event."""
+    return _reached(SubscriptionState, SUBSCRIPTION_EVENTS) - {
+        state.value for state in SUBSCRIPTION_ENDED
+    }
 
 
 def test_the_page_about_events_lists_every_type_and_no_other() -> None:

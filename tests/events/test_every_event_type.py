@@ -47,24 +47,50 @@ READ = {
     "dispute": "read_dispute",
     "review": "read_review",
     "radar.early_fraud_warning": "read_warning",
+    "payout": "read_payout",
+    "subscription": "read_subscription",
+    "invoice": "read_invoice",
 }
 """The objects that paykit has use for, and how the provider shows them."""
 
-NAMED = ("payment_intent", "charge", "refund", "dispute")
+NAMED = (
+    *("payment_intent", "charge", "refund", "dispute"),
+    *("payout", "subscription", "invoice"),
+)
 """Those that paykit reads, if an event only names them."""
 
-UNBOOKED = ("payout", "setup_intent")
+FOLLOWED = ("payout",)
+"""Those that begin at the PSP: one that is not known yet is read and adopted."""
+
+UNBOOKED = ("setup_intent",)
 """The objects that paykit reads and keeps no rows for."""
 
-OURS = tuple(kind for kind in SNAPSHOT_TYPES if object_of(kind) in READ)
+ONLY = {"invoice": ("invoice.paid",)}
+"""Of these objects paykit has use for some types alone."""
+
+OURS = tuple(
+    kind
+    for kind in SNAPSHOT_TYPES
+    if object_of(kind) in READ and kind in ONLY.get(object_of(kind), (kind,))
+)
 """The types of events about what paykit has use for."""
 
-BROKEN = {"review": "reason", "radar.early_fraud_warning": "fraud_type"}
+BROKEN = {
+    "review": "reason",
+    "radar.early_fraud_warning": "fraud_type",
+    "subscription": "customer",
+}
 """A field without which the object cannot be read; of the others, their currency."""
 
 GONE = "the PSP could not be read: Rejected"
 
 FOREIGN = "foreign: no payment of ours"
+
+NOT_OURS = {
+    "subscription": "foreign: a subscription whose metadata have no paykit_merchant",
+    "invoice": "invoice.paid: nothing was paid for a subscription",
+}
+"""Why an event is ignored that shows what is no payment's, and not ours."""
 
 LONG_ENOUGH = timedelta(hours=13)
 """More than any pause before an event is looked at again."""
@@ -121,6 +147,10 @@ class Host:
             payment.id, payment_method="pm_card_visa", idempotency_key="confirm"
         )
         intent = str(paid.psp_reference)
+        payout = self.sim.controls.create_automatic_payout("eur")
+        whose = {"paykit_merchant": "default"}
+        subscription = self.sim.controls.start_subscription(whose)
+        billed = self.sim.call("read_subscription", subscription)
         refund = self.sim.call("create_refund", payment_intent=intent, amount=400)
         ids = {
             "payment_intent": intent,
@@ -129,6 +159,9 @@ class Host:
             "review": self.sim.controls.open_review(intent),
             "radar.early_fraud_warning": self.sim.controls.warn_of_fraud(intent),
             "dispute": self.sim.controls.open_dispute(intent),
+            "payout": payout,
+            "subscription": subscription,
+            "invoice": str(billed["latest_invoice"]),
         }
         return payment.id, ids
 
@@ -204,6 +237,8 @@ def assert_every_event_comes_to_its_end(
     assert (seen.captured, seen.refunded, seen.disputed) == (1000, 400, 1000)
     assert len(host.service.list_refunds(payment)) == 1
     assert len(host.service.list_disputes(payment)) == 1
+    assert len(host.service.list_payouts().items) == 1
+    assert len(host.service.list_subscriptions().items) == 1
     assert not host.query("SELECT * FROM paykit_break")
 
 
@@ -213,7 +248,9 @@ def test_every_event_type_comes_to_its_end(host: Host) -> None:
     for kind in SNAPSHOT_TYPES:
         name = object_of(kind)
         body = snapshot(host.new_id(), kind, shape_of(name))
-        expected.add(body, "ignored", _of_no_use(kind))
+        followed = name in FOLLOWED
+        end = ("dead", GONE) if followed else ("ignored", _of_no_use(kind))
+        expected.add(body, *end)
     for kind in THIN_TYPES:
         reason = f"{kind} has no effect here"
         expected.add(thin(host.new_id(), kind), "ignored", reason)
@@ -231,9 +268,9 @@ def test_every_event_type_comes_to_its_end(host: Host) -> None:
 
 def _of_no_use(kind: str) -> str:
     """Return why an event of this type about nothing of ours is ignored."""
-    if kind in OURS:
-        return FOREIGN
     name = object_of(kind)
+    if kind in OURS:
+        return NOT_OURS.get(name, FOREIGN)
     if name in UNBOOKED:
         status = shape_of(name)["status"]
         return f"{kind}: {name} a_word is {status}; paykit keeps none of these"
@@ -251,7 +288,7 @@ def test_every_event_type_of_another_version_comes_to_its_end(host: Host) -> Non
 
     for kind in SNAPSHOT_TYPES:
         name = object_of(kind)
-        read = name in NAMED and name != "payment_intent"
+        read = kind in OURS and name in NAMED and name != "payment_intent"
         end = ("dead", GONE) if read else ("ignored", _of_no_use(kind))
         add(kind, shape_of(name), end)
     for kind in OURS:
@@ -268,12 +305,12 @@ def test_every_event_type_sent_thin_comes_to_its_end(host: Host) -> None:
     expected = Expected()
     for kind in SNAPSHOT_TYPES:
         name, word = object_of(kind), f"v1.{kind}"
-        read = name in NAMED and name != "payment_intent"
+        read = kind in OURS and name in NAMED and name != "payment_intent"
         end = ("dead", GONE) if read else ("ignored", f"{word} has no effect here")
         if name == "payment_intent":
             end = ("ignored", FOREIGN)
         expected.add(thin(host.new_id(), word, name, "x_1"), *end)
-        if name in NAMED:
+        if name in NAMED and kind in OURS:
             ours = thin(host.new_id(), word, name, ids[name])
             expected.add(ours, "applied", None)
     assert_every_event_comes_to_its_end(host, expected, payment)

@@ -202,6 +202,44 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     _known(17, "payload_of_cyclic_status_applied"),
     _mutant(
+        "17_look_that_shows_nothing_new_not_noted",
+        "a state that was over before it was written down stays",
+        (
+            "operations/apply_event.py",
+            "        payments.touch(tx, payment)\n",
+            '        return Verdict("applied", None, payment.id)\n',
+        ),
+    ),
+    _mutant(
+        "17_status_of_a_subscription_taken_from_the_payload",
+        "an active subscription is incomplete, because that event came last",
+        (
+            "operations/observe_subscription.py",
+            "    return seen if ends else None\n",
+            "    return seen\n",
+        ),
+    ),
+    _mutant(
+        "17_an_ended_subscription_comes_back",
+        "what nobody pays for any more is delivered again",
+        (
+            "lifecycle/subscription.py",
+            "        if source not in SUBSCRIPTION_ENDED\n",
+            "",
+        ),
+        (
+            "operations/observe_subscription.py",
+            "        return {}\n    changes = {\n",
+            "        pass\n    changes = {\n",
+        ),
+        (
+            "operations/observe_subscription.py",
+            "    return seen if ends else None\n",
+            "    over = row.state in SUBSCRIPTION_ENDED\n"
+            "    return seen if ends or over else None\n",
+        ),
+    ),
+    _mutant(
         "18_success_can_be_left_again",
         "a paid order is canceled",
         (
@@ -608,6 +646,123 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
             "stripe/webhook.py",
             "    if not current and str(",
             "    if False and str(",
+        ),
+    ),
+    _mutant(
+        "43_paid_is_the_end",
+        "the books say that the bank has the money, and it is on the balance again",
+        (
+            "lifecycle/payout.py",
+            "        _T(_E.FAIL,    _S.PAID,        _S.FAILED),\n",
+            "",
+        ),
+    ),
+    _mutant(
+        "43_what_is_only_named_is_not_read",
+        "the payout has failed, and its money is missing in the books",
+        (
+            "operations/observe_payout.py",
+            "    if not set(seen.named) <= set(known):\n        return False\n",
+            "",
+        ),
+    ),
+    _mutant(
+        "43_what_came_back_is_not_booked",
+        "the books say that the bank has the money, and it is on the balance again",
+        (
+            "operations/observe_payout.py",
+            "    _post(tx, row, seen, moved)\n",
+            "    if not row.failure_code:\n        _post(tx, row, seen, moved)\n",
+        ),
+    ),
+    _mutant(
+        "43_the_newest_event_is_believed",
+        "a late word of its arrival makes a payout of a failed one, or parks the event",
+        (
+            "operations/observe_payout.py",
+            "    later = first or fresh or _later(row, seen) > 0\n",
+            "    later = True\n",
+        ),
+    ),
+    _mutant(
+        "43_a_read_that_was_overtaken_is_believed",
+        "what another worker has written meanwhile is taken back",
+        (
+            "operations/observe_payout.py",
+            "    fresh = read is not None and read.version == version\n",
+            "    fresh = read is not None\n",
+        ),
+    ),
+    _mutant(
+        "43_each_look_is_a_movement",
+        "a payout leaves the books as often as somebody tells of it",
+        (
+            "operations/observe_payout.py",
+            "            fact_key=balance_fact(row.binding, movement.reference),\n",
+            "            fact_key=str(tx.new_uuid()),\n",
+        ),
+        (
+            "operations/observe_payout.py",
+            "    moved = [one for one in seen.movements"
+            " if one.reference not in row.movements]\n",
+            "    moved = list(seen.movements)\n",
+        ),
+    ),
+    _mutant(
+        "43_the_status_moves_the_money",
+        "the status is told twice, or never, and the money goes with it",
+        (
+            "operations/observe_payout.py",
+            "    returned = (movement.amount > 0) == (seen.amount > 0)\n",
+            "    returned = seen.status is PayoutStatus.FAILED\n",
+        ),
+    ),
+    _mutant(
+        "44_nobody_looks_at_invoices",
+        "the payer pays for what has ended, and nobody is told",
+        (
+            "operations/follow_invoice.py",
+            "    if _is_late(row, invoice):\n",
+            "    if False:\n",
+        ),
+    ),
+    _mutant(
+        "44_the_end_is_taken_as_known",
+        "the payment that is told before the end is never held against it",
+        (
+            "operations/follow_invoice.py",
+            "return row.state in SUBSCRIPTION_ENDED and not _is_late(row, invoice)",
+            "return not _is_late(row, invoice)",
+        ),
+    ),
+    _mutant(
+        "44_one_break_for_all_invoices",
+        "a person sees the first invoice, and gives back one of two",
+        (
+            "operations/follow_invoice.py",
+            "detail, item=invoice.reference)",
+            "detail)",
+        ),
+    ),
+    _mutant(
+        "44_a_plan_is_not_read_again",
+        "whoever has decided to stay is taken for somebody who should have gone",
+        (
+            "operations/follow_invoice.py",
+            "    row = observe_subscription(tx, row, seen, cause=heard.cause)\n"
+            "    if _is_late(row, invoice):\n",
+            "    late = _is_late(row, invoice)\n"
+            "    row = observe_subscription(tx, row, seen, cause=heard.cause)\n"
+            "    if late or _is_late(row, invoice):\n",
+        ),
+    ),
+    _mutant(
+        "44_every_paid_invoice_is_late",
+        "people are asked about months that were paid for before the end",
+        (
+            "operations/follow_invoice.py",
+            "    if invoice.paid_at is not None and invoice.paid_at <= end:\n",
+            "    if False:\n",
         ),
     ),
     _mutant(

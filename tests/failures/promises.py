@@ -48,8 +48,8 @@ PROMISES: Final = tuple(
         15: ("Two events of one fact are one posting.",),
         16: ("An event whose handling fails is tried again.",),
         17: (
-            "Updates of a payment that swap within one second leave the newer state.",
-            "subscriptions",
+            "Updates of a payment or a subscription that swap within one second leave "
+            "the newer state, and nothing old undoes an end.",
         ),
         18: ("A failure that is told after the success cancels nothing.",),
         19: ("A poisoned event is parked and shown, and the others go on.",),
@@ -85,10 +85,10 @@ PROMISES: Final = tuple(
         40: ("Nothing that can be queued or stored holds the secret key.",),
         41: ("An event of another account moves nothing here.",),
         42: ("A payload of another API version is read again and not believed.",),
-        43: ("A payout that was paid and then fails is corrected.", "payouts"),
+        43: ("A payout that was paid and then fails is corrected.",),
         44: (
-            "A subscription that renews after its cancellation is shown.",
-            "subscriptions",
+            "A subscription that is paid for after its cancellation is shown, each "
+            "invoice of it.",
         ),
         45: ("A payment whose payer never comes back from 3-D Secure ends.",),
         46: ("A debit that the bank takes back is taken out of the books.",),

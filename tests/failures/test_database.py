@@ -89,7 +89,7 @@ def test_32_a_commit_whose_reply_is_lost_is_recognized(
 
 def _written(service: PaymentService) -> set[tuple[str, int]]:
     return {
-        (event.payment_id, event.sequence)
+        (event.aggregate_id, event.sequence)
         for payment in service.list_payments().items
         for event in service.payment_events(payment.id)
     }
@@ -109,7 +109,7 @@ def test_34_an_event_that_is_older_than_the_last_one_delivered_is_not_lost(
 
     @ahead.on("*")
     def note(event: EventView, _: Session) -> None:
-        heard.append((event.payment_id, event.sequence))
+        heard.append((event.aggregate_id, event.sequence))
 
     for number in range(3):
         ahead.create_payment(amount=EUR, idempotency_key=f"ahead-{number}")
@@ -129,7 +129,7 @@ def test_34_an_event_that_is_committed_late_is_not_lost(installed: Database) -> 
 
     @service.on("*")
     def note(event: EventView, _: Session) -> None:
-        heard.append((event.payment_id, event.sequence))
+        heard.append((event.aggregate_id, event.sequence))
 
     with Session(installed.engine()) as slow:
         command = CreatePayment(amount=1000, currency="eur")

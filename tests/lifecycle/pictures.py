@@ -10,7 +10,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
-from paykit.lifecycle import DISPUTE, PAYMENT, REFUND, By, Lifecycle
+from paykit.lifecycle import (
+    DISPUTE,
+    PAYMENT,
+    PAYOUT,
+    REFUND,
+    SUBSCRIPTION,
+    By,
+    Lifecycle,
+)
 from paykit.lifecycle.diagram import mermaid
 
 __all__ = ["PAGE", "page"]
@@ -34,7 +42,13 @@ the PSP's answer tells what came of it.
 
 def page() -> str:
     """Return the whole page."""
-    sections = [_section(PAYMENT), _section(REFUND), _section(DISPUTE)]
+    sections = [
+        _section(PAYMENT),
+        _section(REFUND),
+        _section(DISPUTE),
+        _section(PAYOUT),
+        _section(SUBSCRIPTION),
+    ]
     return "\n".join([_INTRODUCTION, *sections])
 
 

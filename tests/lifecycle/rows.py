@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.exc import IntegrityError
 
-from paykit.lifecycle import DISPUTE, PAYMENT, REFUND, Lifecycle
-from paykit.store.schema import dispute, payment, refund
+from paykit.lifecycle import DISPUTE, PAYMENT, PAYOUT, REFUND, SUBSCRIPTION, Lifecycle
+from paykit.store.schema import dispute, payment, payout, refund, subscription
 from paykit.store.sqlite import immediate
 
 __all__ = [
@@ -20,7 +20,9 @@ __all__ = [
     "by_hand",
     "insert_dispute",
     "insert_payment",
+    "insert_payout",
     "insert_refund",
+    "insert_subscription",
     "path_to",
     "refused",
     "walk",
@@ -69,6 +71,32 @@ _DISPUTE: Final[Mapping[str, object]] = {
     "updated_at": NOON,
 }
 
+_PAYOUT: Final[Mapping[str, object]] = {
+    "merchant_id": "default",
+    "binding": "simulated:default:test",
+    "state": PAYOUT.initial.value,
+    "raw_status": "pending",
+    "amount": 100,
+    "currency": "eur",
+    "automatic": True,
+    "movements": [],
+    "created_at": NOON,
+    "updated_at": NOON,
+}
+
+
+_SUBSCRIPTION: Final[Mapping[str, object]] = {
+    "merchant_id": "default",
+    "binding": "simulated:default:test",
+    "state": SUBSCRIPTION.initial.value,
+    "raw_status": "active",
+    "cancel_at_period_end": False,
+    "metadata": {},
+    "late_invoices": [],
+    "created_at": NOON,
+    "updated_at": NOON,
+}
+
 
 @contextmanager
 def by_hand(engine: Engine) -> Iterator[Connection]:
@@ -96,6 +124,18 @@ def insert_dispute(
 ) -> str:
     key = {"id": id_, "psp_reference": f"du_{id_}", "payment_id": payment_id}
     connection.execute(dispute.insert().values({**_DISPUTE, **key, **values}))
+    return id_
+
+
+def insert_payout(connection: Connection, id_: str, **values: object) -> str:
+    row = {**_PAYOUT, "id": id_, "psp_reference": f"po_{id_}", **values}
+    connection.execute(payout.insert().values(row))
+    return id_
+
+
+def insert_subscription(connection: Connection, id_: str, **values: object) -> str:
+    row = {**_SUBSCRIPTION, "id": id_, "psp_reference": f"sub_{id_}", **values}
+    connection.execute(subscription.insert().values(row))
     return id_
 
 

@@ -19,18 +19,28 @@ from paykit.store.schema import (
     inbox,
     operation,
     payment,
+    payout,
     psp_answer,
     refund,
+    subscription,
 )
 from paykit.testing.simulated import Fault
 from tests.databases import Database
-from tests.lifecycle.rows import by_hand, insert_dispute, refused
+from tests.lifecycle.rows import (
+    by_hand,
+    insert_dispute,
+    insert_payout,
+    insert_subscription,
+    refused,
+)
 from tests.support import Shop, open_shop
 
 GUARDED: Final = (
     payment,
     refund,
     dispute,
+    payout,
+    subscription,
     claim,
     operation,
     attempt,
@@ -70,6 +80,8 @@ def history(installed: Database) -> Iterator[History]:
     with by_hand(shop.engine) as connection:
         for number in range(2):
             insert_dispute(connection, f"dp_{number}", paid)
+            insert_payout(connection, f"po_{number}")
+            insert_subscription(connection, f"sub_{number}")
         yield History(shop, connection, paid, largest.id)
 
 
@@ -134,6 +146,10 @@ ATTACKS: Final = (
     "UPDATE paykit_event SET payload = payload WHERE sequence = 1",
     "DELETE FROM paykit_psp_answer",
     "UPDATE paykit_psp_answer SET kind = 'NotSent'",
+    "DELETE FROM paykit_payout",
+    "UPDATE paykit_payout SET state = 'unrecognized'",
+    "DELETE FROM paykit_subscription",
+    "UPDATE paykit_subscription SET state = 'renewed'",
     # a second open claim, or one that the state does not allow
     "INSERT INTO paykit_claim SELECT thing_id, command, 'op_x', claimed_at "
     "FROM paykit_claim",
@@ -156,7 +172,7 @@ def test_sql_by_hand_cannot(history: History) -> None:
 
 @pytest.mark.parametrize("installed", ["postgresql"], indirect=True)
 def test_truncate_is_refused(history: History) -> None:
-    for table in (payment, refund, event, psp_answer):
+    for table in (payment, refund, payout, subscription, event, psp_answer):
         error = refused(history.connection, f"TRUNCATE {table.name} CASCADE")
         assert "never changed or deleted" in str(error)
 
@@ -243,10 +259,18 @@ def test_insert_or_replace_replaces_nothing(history: History, table: Table) -> N
         assert not missing, f"a row was replaced by its key {kept}"
 
 
+_FIRST: Final = {
+    dispute.name: "'unrecognized'",
+    payout.name: "'pending'",
+    subscription.name: "'unrecognized'",
+}
+"""The state in which a row of the table begins, as SQL; of the others `creating`."""
+
+
 def _changed(table: Table, name: str) -> str:
     """Return SQL for another value of a column, one that its triggers let pass."""
     if name in {"state", "command", "payment_id", "origin", "thing_id"}:
-        return "'creating'" if name == "state" else name
+        return _FIRST.get(table.name, "'creating'") if name == "state" else name
     if name in {column.name for column in table.primary_key} | {"psp_reference"}:
         return f"{name} || 'x'"
     return {"amount": "1", "sequence": "sequence + 100"}.get(name, name)

@@ -10,22 +10,28 @@ from sqlalchemy import Connection, Table
 from paykit.lifecycle import (
     DISPUTE,
     PAYMENT,
+    PAYOUT,
     REFUND,
+    SUBSCRIPTION,
     By,
     DisputeState,
     Lifecycle,
     PaymentEvent,
     PaymentState,
+    PayoutState,
     RefundState,
+    SubscriptionState,
 )
-from paykit.store.schema import dispute, payment, refund
+from paykit.store.schema import dispute, payment, payout, refund, subscription
 from tests.databases import Database
 from tests.lifecycle.rows import (
     NOON,
     by_hand,
     insert_dispute,
     insert_payment,
+    insert_payout,
     insert_refund,
+    insert_subscription,
     path_to,
     refused,
     walk,
@@ -37,6 +43,10 @@ PAID: Final = {"captured": 1000, "refund_reserved": 1000}
 def _new(connection: Connection, table: Table, id_: str) -> None:
     if table is payment:
         insert_payment(connection, id_, **PAID)
+    elif table is payout:
+        insert_payout(connection, id_)
+    elif table is subscription:
+        insert_subscription(connection, id_)
     else:
         owner = insert_payment(connection, f"pay_{id_}", **PAID)
         (insert_refund if table is refund else insert_dispute)(connection, id_, owner)
@@ -44,8 +54,14 @@ def _new(connection: Connection, table: Table, id_: str) -> None:
 
 each = pytest.mark.parametrize(
     ("table", "lifecycle"),
-    [(payment, PAYMENT), (refund, REFUND), (dispute, DISPUTE)],
-    ids=["payment", "refund", "dispute"],
+    [
+        (payment, PAYMENT),
+        (refund, REFUND),
+        (dispute, DISPUTE),
+        (payout, PAYOUT),
+        (subscription, SUBSCRIPTION),
+    ],
+    ids=["payment", "refund", "dispute", "payout", "subscription"],
 )
 
 
@@ -74,7 +90,7 @@ def test_database_and_table_agree_on_every_pair_of_states(
 
 
 @each
-@pytest.mark.parametrize("word", ["", "SUCCEEDED", "paid", None])
+@pytest.mark.parametrize("word", ["", "SUCCEEDED", "settled", None])
 def test_a_word_that_is_no_state_is_refused(
     installed: Database, table: Table, lifecycle: Lifecycle[Any, Any], word: str | None
 ) -> None:
@@ -92,6 +108,8 @@ def test_a_row_begins_in_the_first_state(
             payment: ("default", "op", "b", "eur", "automatic", "{}"),
             refund: ("default", "pay", "b", "eur", "paykit", "{}"),
             dispute: ("default", "pay", "b", "eur", "du_1", "lost", "[]"),
+            payout: ("default", "b", "eur", "po_1", "paid", "[]"),
+            subscription: ("default", "b", "sub_1", "active", "{}", "[]"),
         }[table]
     )
     columns = {
@@ -102,11 +120,17 @@ def test_a_row_begins_in_the_first_state(
         "version",
         dispute: "merchant_id, payment_id, binding, currency, psp_reference, "
         "raw_status, movements, amount, submissions, version, charge_refundable",
+        payout: "merchant_id, binding, currency, psp_reference, raw_status, "
+        "movements, amount, event_sequence, version, automatic",
+        subscription: "merchant_id, binding, psp_reference, raw_status, metadata, "
+        "late_invoices, event_sequence, version, cancel_at_period_end",
     }[table]
     numbers = {
         payment: "5, 0, 0, 0, 0, 0, 0, 0, 0, 1",
         refund: "5, 1",
         dispute: "5, 0, 1, false",
+        payout: "5, 0, 1, true",
+        subscription: "0, 1, false",
     }[table]
     statement = (
         f"INSERT INTO {table.name} (id, state, {columns}, created_at, updated_at) "
@@ -178,3 +202,7 @@ def test_every_state_can_be_reached() -> None:
         assert path_to(REFUND, ending)[-1] is ending
     for found in DisputeState:
         assert path_to(DISPUTE, found)[-1] is found
+    for reached in PayoutState:
+        assert path_to(PAYOUT, reached)[-1] is reached
+    for come_to in SubscriptionState:
+        assert path_to(SUBSCRIPTION, come_to)[-1] is come_to

@@ -7,12 +7,22 @@ from typing import Any
 
 import pytest
 
-from paykit.lifecycle import DISPUTE, PAYMENT, REFUND, By, Lifecycle
+from paykit.lifecycle import (
+    DISPUTE,
+    PAYMENT,
+    PAYOUT,
+    REFUND,
+    SUBSCRIPTION,
+    By,
+    Lifecycle,
+)
 from paykit.lifecycle.diagram import mermaid
 from tests.lifecycle.pictures import PAGE, page
 
 each = pytest.mark.parametrize(
-    "lifecycle", [PAYMENT, REFUND, DISPUTE], ids=lambda one: one.name
+    "lifecycle",
+    [PAYMENT, REFUND, DISPUTE, PAYOUT, SUBSCRIPTION],
+    ids=lambda one: one.name,
 )
 
 ARROW = re.compile(r"^    (\w+) --> (\w+): («?)(\w+)»?$", re.MULTILINE)

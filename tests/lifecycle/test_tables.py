@@ -13,15 +13,22 @@ from paykit.errors import IllegalTransition
 from paykit.lifecycle import (
     DISPUTE,
     PAYMENT,
+    PAYOUT,
     REFUND,
+    SUBSCRIPTION,
+    SUBSCRIPTION_ENDED,
     By,
     DisputeEvent,
     DisputeState,
     Lifecycle,
     PaymentEvent,
     PaymentState,
+    PayoutEvent,
+    PayoutState,
     RefundEvent,
     RefundState,
+    SubscriptionEvent,
+    SubscriptionState,
     Transition,
     fire,
 )
@@ -30,10 +37,12 @@ LIFECYCLES: Final[list[tuple[Lifecycle[Any, Any], type[StrEnum]]]] = [
     (PAYMENT, PaymentEvent),
     (REFUND, RefundEvent),
     (DISPUTE, DisputeEvent),
+    (PAYOUT, PayoutEvent),
+    (SUBSCRIPTION, SubscriptionEvent),
 ]
 
 each = pytest.mark.parametrize(
-    ("lifecycle", "events"), LIFECYCLES, ids=["payment", "refund", "dispute"]
+    ("lifecycle", "events"), LIFECYCLES, ids=[one.name for one, _ in LIFECYCLES]
 )
 
 
@@ -141,6 +150,26 @@ def test_any_status_of_a_dispute_may_follow_any_other() -> None:
     known = set(DisputeState) - {DISPUTE.initial}
     for source in DisputeState:
         reached = {target for before, target in DISPUTE.moves() if before is source}
+        assert reached == known - {source}
+
+
+def test_a_payout_only_goes_on_and_a_paid_one_may_still_fail() -> None:
+    order = list(PayoutState)
+    for source, target in PAYOUT.moves():
+        assert order.index(source) < order.index(target)
+    assert fire(PAYOUT, PayoutState.PAID, PayoutEvent.FAIL) is PayoutState.FAILED
+    assert PAYOUT.final == {PayoutState.FAILED, PayoutState.CANCELED}
+
+
+def test_a_subscription_that_lives_may_go_anywhere_and_one_that_ended_nowhere() -> None:
+    known = set(SubscriptionState) - {SUBSCRIPTION.initial}
+    assert SUBSCRIPTION.final == SUBSCRIPTION_ENDED
+    assert {state.value for state in SUBSCRIPTION_ENDED} == {
+        "canceled",
+        "incomplete_expired",
+    }
+    for source in set(SubscriptionState) - SUBSCRIPTION_ENDED:
+        reached = {to for before, to in SUBSCRIPTION.moves() if before is source}
         assert reached == known - {source}
 
 

@@ -256,7 +256,8 @@ def test_health_fails_when_a_person_is_needed(
             row = {**opened, **why, "opened_at": SYSTEM.now()}
             connection.execute(case.insert(), row)
         else:
-            values = {"id": "b", "merchant_id": "default", "payment_id": payment.id}
+            about = {"aggregatetype": "payment", "aggregateid": payment.id}
+            values = {"id": "b", "merchant_id": "default", **about}
             more = {"kind": "x", "detail": {}, "opened_at": SYSTEM.now()}
             connection.execute(reconciliation_break.insert(), {**values, **more})
     assert main(["health", "--factory", "shop:service", "--json"]) == FAILED

@@ -33,6 +33,11 @@ SIDES = {
     "dispute_fee": ("psp_fees", "psp_balance"),
     "dispute_fee_refund": ("psp_balance", "psp_fees"),
     "dispute_reinstatement": ("psp_balance", "disputes"),
+    "payout": ("payouts", "psp_balance"),
+    "payout_failure": ("psp_balance", "payouts"),
+    "payout_cancellation": ("psp_balance", "payouts"),
+    "bank_debit": ("psp_balance", "payouts"),
+    "bank_debit_return": ("payouts", "psp_balance"),
 }
 
 merchants = itertools.count(1)

@@ -19,9 +19,12 @@ from paykit.psp import (
     ListBalanceTransactions,
     ListEvents,
     ListWebhookEndpoints,
+    ReadInvoice,
     ReadPayment,
+    ReadPayout,
     ReadRefund,
     ReadRequest,
+    ReadSubscription,
     SearchPayments,
     UpdatePayment,
     WriteRequest,
@@ -99,6 +102,9 @@ WRITES: Final[dict[str, WriteRequest]] = {
 READS: Final[dict[str, ReadRequest]] = {
     "read_payment": ReadPayment(payment="pi_1"),
     "read_refund": ReadRefund(refund="re_1"),
+    "read_payout": ReadPayout(payout="po_1"),
+    "read_subscription": ReadSubscription(subscription="sub_1"),
+    "read_invoice": ReadInvoice(invoice="in_1"),
     "find_payment": FindPayment(metadata={"paykit_operation": "op_1"}, since=SINCE),
     "find_refund": FindRefund(payment="pi_1", metadata={"paykit_operation": "op_3"}),
     "search_payments": SearchPayments(metadata={"paykit_operation": "op_1"}),
@@ -181,6 +187,65 @@ def balance_transaction(**changed: object) -> Json:
         "created": CREATED,
         **changed,
     }
+
+
+def payout(status: str = "paid", **changed: object) -> Json:
+    return {
+        "id": "po_1",
+        "object": "payout",
+        "status": status,
+        "amount": 900,
+        "currency": "usd",
+        "automatic": True,
+        "arrival_date": CREATED,
+        "balance_transaction": "txn_1",
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        **changed,
+    }
+
+
+def subscription(status: str = "active", **changed: object) -> Json:
+    item = {"object": "subscription_item", "current_period_end": CREATED + 100}
+    return {
+        "id": "sub_1",
+        "object": "subscription",
+        "status": status,
+        "customer": "cus_1",
+        "cancel_at_period_end": False,
+        "cancel_at": None,
+        "canceled_at": None,
+        "ended_at": None,
+        "items": listing(item),
+        "latest_invoice": "in_1",
+        "metadata": {"paykit_merchant": "default"},
+        "created": CREATED,
+        **changed,
+    }
+
+
+def invoice(status: str = "paid", **changed: object) -> Json:
+    details = {"subscription": "sub_1", "metadata": {"paykit_merchant": "default"}}
+    return {
+        "id": "in_1",
+        "object": "invoice",
+        "status": status,
+        "billing_reason": "subscription_cycle",
+        "amount_paid": 900,
+        "currency": "usd",
+        "parent": {"type": "subscription_details", "subscription_details": details},
+        "lines": listing(billed(900, 10, 40)),
+        "status_transitions": {"paid_at": CREATED + 1},
+        "metadata": {},
+        "created": CREATED,
+        **changed,
+    }
+
+
+def billed(amount: int, start: int, end: int) -> Json:
+    """Return a line of an invoice, for a period in seconds after `CREATED`."""
+    period = {"start": CREATED + start, "end": CREATED + end}
+    return {"object": "line_item", "amount": amount, "period": period}
 
 
 def listing(*things: Json, has_more: bool = False) -> Json:

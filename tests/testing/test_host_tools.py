@@ -63,7 +63,7 @@ def write(host: Host, event: EventView, session: Session) -> None:
 
 
 def send(host: Host, event: EventView, session: Session) -> None:
-    host.outside.append(event.payment_id)
+    host.outside.append(event.aggregate_id)
 
 
 def fail(host: Host, event: EventView, session: Session) -> None:

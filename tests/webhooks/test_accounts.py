@@ -36,6 +36,10 @@ class Accounts:
                 return adapter
         raise self.refusal(binding)
 
+    def owner(self, binding: str) -> str:
+        owners = {binding_of(psp): merchant for merchant, psp in self.adapters.items()}
+        return owners[binding]
+
 
 @dataclass
 class Platform:
@@ -103,6 +107,23 @@ def test_the_same_id_in_two_accounts_is_two_payments(platform: Platform) -> None
     platform.worker.run_once()
     assert platform.service.get_payment(theirs, merchant=CONNECTED).paid
     assert not platform.service.get_payment(ours, merchant="default").paid
+    assert platform.service.trial_balance("default") == []
+
+
+def test_a_payout_is_booked_for_the_owner_of_its_account(platform: Platform) -> None:
+    platform.service.confirm_payment(
+        platform.create(CONNECTED),
+        payment_method="pm_card_visa",
+        idempotency_key="confirm",
+        merchant=CONNECTED,
+    )
+    platform.shop.sim.controls.create_automatic_payout("eur", account=CONNECTED)
+    platform.push()
+    platform.worker.run_once()
+    (payout,) = platform.service.list_payouts(merchant=CONNECTED).items
+    assert platform.service.list_payouts(merchant="default").items == ()
+    books = {row.code: row.debits for row in platform.service.trial_balance(CONNECTED)}
+    assert books["payouts"] == payout.amount
     assert platform.service.trial_balance("default") == []
 
 
@@ -182,3 +203,19 @@ def test_a_secret_is_replaced_without_an_outage(
     rolling = {"stripe-signature": f"{both},{v1}"}
     assert WebhookReceiver(service).receive(body, rolling).status == 200
     psp.close()
+
+
+@pytest.mark.parametrize("named", ["default", "acct_nobody"])
+def test_metadata_of_one_account_do_not_name_a_merchant_of_another(
+    platform: Platform, named: str
+) -> None:
+    """Who may write there would fill another merchant's lists, and call handlers."""
+    controls = platform.shop.sim.controls
+    for merchant in (named, CONNECTED):
+        metadata = {"paykit_merchant": merchant}
+        controls.start_subscription(metadata, account=CONNECTED)
+        platform.push()
+    platform.worker.run_once()
+    assert platform.service.list_subscriptions(merchant=named).items == ()
+    (view,) = platform.service.list_subscriptions(merchant=CONNECTED).items
+    assert view.merchant == CONNECTED

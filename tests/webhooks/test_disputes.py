@@ -164,7 +164,8 @@ def test_an_event_that_says_nothing_new_is_not_read(quick: Shop) -> None:
     _push(quick, created)
     assert quick.work().done["inbox"] == {"applied": 1}
     assert quick.watch.verbs() == []
-    assert quick.get(payment) == before
+    after = quick.get(payment)
+    assert after == before.model_copy(update={"version": after.version})
 
 
 # -- refunds beside a dispute ----------------------------------------------------------

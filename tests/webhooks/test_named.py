@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from paykit import Money
-from paykit.lifecycle import DisputeState, PaymentState
+from paykit.lifecycle import DisputeState, PaymentState, PayoutState
 from paykit.testing.simulated import SimEvent
 from paykit.testing.simulated.webhooks import sign
 from paykit.workers.inbox import RETRIES
@@ -154,6 +154,23 @@ def test_a_dispute_is_read_and_then_believed(
     (view,) = quick.wait(quick.service.list_disputes(payment))
     assert (view.state, view.amount) == (DisputeState.LOST, 1000)
     assert quick.balances()["disputes:eur"] == 1000
+
+
+@each_way
+def test_a_payout_is_read_and_then_believed(
+    quick: Shop, made: Callable[[Shop, SimEvent], Json]
+) -> None:
+    quick.paid(1000)
+    quick.settle()
+    payout = quick.sim.controls.create_automatic_payout("eur")
+    created = _last(quick, "payout.created")
+    quick.sim.controls.advance_payout(payout, "in_transit")
+    name = _push(quick, made(quick, created))
+    quick.work()
+    assert _end(quick, name) == ("applied", None)
+    (view,) = quick.wait(quick.service.list_payouts()).items
+    assert (view.state, view.currency) == (PayoutState.IN_TRANSIT, "eur")
+    assert quick.balances()["payouts:eur"] == view.amount > 7
 
 
 @each_way

@@ -109,7 +109,7 @@ class Story:
         # Whoever hears of a second refund before the failure of the first sees too
         # much for a while, and says so to a person; the totals are right in the end.
         breaks = self.shop.query(
-            "SELECT kind FROM paykit_break WHERE payment_id = :id "
+            "SELECT kind FROM paykit_break WHERE aggregateid = :id "
             "AND kind <> 'refunded_too_much'",
             id=self.payment,
         )

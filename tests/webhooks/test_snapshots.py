@@ -1,4 +1,4 @@
-"""What was read of a dispute or a charge can be stored as an answer, and read back."""
+"""What was read of an object can be stored as an answer, and read back the same."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from paykit.psp import (
     ChargeSnapshot,
     DisputeSnapshot,
     DisputeStatus,
+    PayoutSnapshot,
+    PayoutStatus,
     Snapshot,
     Succeeded,
 )
@@ -54,9 +56,23 @@ CHARGE: Final = ChargeSnapshot(
     currency="eur",
     returned=True,
 )
+PAYOUT: Final = PayoutSnapshot(
+    reference="po_1",
+    status=PayoutStatus.PAID,
+    raw_status="paid",
+    amount=-1000,
+    currency="eur",
+    automatic=True,
+    arrival=NOON,
+    failure_code=None,
+    movements=(MOVEMENT,),
+    named=("txn_2",),
+)
 
 
-@pytest.mark.parametrize("snapshot", [DISPUTE, CHARGE], ids=["dispute", "charge"])
+@pytest.mark.parametrize(
+    "snapshot", [DISPUTE, CHARGE, PAYOUT], ids=["dispute", "charge", "payout"]
+)
 def test_a_snapshot_is_the_same_after_it_was_stored(snapshot: Snapshot) -> None:
     kind, body = encode_answer(Succeeded(snapshot=snapshot))
     stored = json.loads(json.dumps(body))

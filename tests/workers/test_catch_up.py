@@ -279,6 +279,40 @@ def test_a_person_closes_the_alarm_of_a_gap(shop: Shop) -> None:
             shop.wait(operator.close_alarm(**fields))
 
 
+def test_a_second_gap_is_told_beside_the_first(quick: Shop) -> None:
+    quick.create_payment()
+    full_round(quick)
+    starts = []
+    for _ in range(2):
+        starts.append(str(quick.world.now()))
+        quick.world.advance(KEPT + timedelta(days=1))
+        full_round(quick)
+    operator: Any = quick.service.operator
+    (alarm,) = (a for a in quick.wait(operator.alarms()) if a.kind == "gap")
+    assert [f"events from {start} to" in alarm.detail for start in starts] == [True] * 2
+    assert alarm.detail.count("events from") == 2
+    assert alarm.opened_at == quick.world.now()
+
+
+def test_a_gap_is_told_once_if_its_commit_is_repeated(
+    quick: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = catch_up._tell_gap
+
+    def twice(*given: Any) -> Any:
+        told(*given)
+        return told(*given)
+
+    monkeypatch.setattr(catch_up, "_tell_gap", twice)
+    quick.create_payment()
+    full_round(quick)
+    quick.world.advance(KEPT + timedelta(days=1))
+    full_round(quick)
+    operator: Any = quick.service.operator
+    (alarm,) = (a for a in quick.wait(operator.alarms()) if a.kind == "gap")
+    assert alarm.detail.count("events from") == 1
+
+
 def test_a_gap_is_one_alarm_however_often_it_is_seen(quick: Shop) -> None:
     quick.create_payment()
     full_round(quick)

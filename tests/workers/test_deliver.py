@@ -211,13 +211,13 @@ def test_a_handler_begins_work_in_its_own_transaction(shop: Shop) -> None:
 
     def capture(event: EventView, session: Any) -> None:
         assert isinstance(shop.service, PaymentService)
-        command = CapturePayment(payment_id=event.payment_id, amount=700)
+        command = CapturePayment(payment_id=event.aggregate_id, amount=700)
         shop.service.begin(command, session=session, idempotency_key="ship")
         if failures:
             raise failures.pop()
 
     async def capture_async(event: EventView, session: Any) -> None:
-        command = CapturePayment(payment_id=event.payment_id, amount=700)
+        command = CapturePayment(payment_id=event.aggregate_id, amount=700)
         service: Any = shop.service
         await service.begin(command, session=session, idempotency_key="ship")
         if failures:

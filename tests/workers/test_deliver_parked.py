@@ -35,14 +35,16 @@ class Poison:
     def __init__(self, shop: Shop, payment: str, sequence: int = 2) -> None:
         self.payment, self.sequence = payment, sequence
         self.mended = False
+        self.fails: tuple[str, ...] = ()
         self.seen: list[tuple[str, int]] = []
         handler = self._handle_async if shop.is_async else self._handle
         shop.service.on("*")(handler)
 
     def _handle(self, event: EventView, session: Any) -> None:
-        self.seen.append((event.payment_id, event.sequence))
+        self.seen.append((event.aggregate_id, event.sequence))
         poison = (self.payment, self.sequence)
-        if not self.mended and (event.payment_id, event.sequence) == poison:
+        ours = (event.payment_id, event.sequence) == poison or event.type in self.fails
+        if not self.mended and ours:
             raise Nope(f"with the card {CARD}")
 
     async def _handle_async(self, event: EventView, session: Any) -> None:
@@ -106,6 +108,25 @@ def test_a_released_event_is_delivered_and_the_next_ones_after_it(shop: Shop) ->
     assert released.data["event_id"] == item.event.id
     assert released.data["actor"] == "ann@shop"
     assert not shop.wait(shop.service.health()).needs_a_person
+
+
+def test_what_is_released_of_a_payout_stands_in_its_history(shop: Shop) -> None:
+    shop.paid()
+    shop.settle()
+    poison = Poison(shop, "of no payment")
+    poison.fails = ("payout.created",)
+    shop.sim.controls.create_automatic_payout("eur")
+    shop.settle()
+    for pause in RETRIES:
+        shop.wait_and_work(pause)
+    poison.mended = True
+    (item,) = _parked(shop)
+    assert item.event.aggregate == "payout"
+    shop.wait(shop.service.operator.release(item.event.id, actor="ann@shop"))
+    shop.work()
+    *_, released = shop.wait(shop.service.payout_events(item.event.aggregate_id))
+    assert (released.type, released.cause) == ("delivery.released", "person ann@shop")
+    assert poison.of(item.event.aggregate_id)[-2:] == [1, 2]
 
 
 def test_a_released_event_that_fails_again_has_a_whole_schedule(shop: Shop) -> None:

@@ -198,8 +198,8 @@ def test_a_poison_event_costs_one_batch_and_blocks_nobody(
     _received(shop, 3)
     poison = shop.scalar("SELECT event_id FROM paykit_inbox ORDER BY id LIMIT 1")
 
-    def apply(tx: Any, binding: str, event: Any, reads: Any, *, cause: str) -> Any:
-        verdict = apply_event(tx, binding, event, reads, cause=cause)
+    def apply(tx: Any, binding: str, event: Any, reads: Any, **known: Any) -> Any:
+        verdict = apply_event(tx, binding, event, reads, **known)
         if event.id == poison:
             raise ZeroDivisionError
         return verdict

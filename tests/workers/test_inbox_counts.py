@@ -153,8 +153,8 @@ def test_a_dead_letter_tells_when_and_where_but_no_values(
 
 
 def _poison(monkeypatch: pytest.MonkeyPatch, poison: str, harm: Any) -> None:
-    def apply(tx: Any, binding: str, event: Any, reads: Any, *, cause: str) -> Any:
-        verdict = apply_event(tx, binding, event, reads, cause=cause)
+    def apply(tx: Any, binding: str, event: Any, reads: Any, **known: Any) -> Any:
+        verdict = apply_event(tx, binding, event, reads, **known)
         if event.id == poison:
             harm(tx)
         return verdict

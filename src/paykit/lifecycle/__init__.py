@@ -15,7 +15,14 @@ from paykit.lifecycle.payment import (
     PaymentEvent,
     PaymentState,
 )
+from paykit.lifecycle.payout import PAYOUT, PayoutEvent, PayoutState
 from paykit.lifecycle.refund import REFUND, RefundEvent, RefundState
+from paykit.lifecycle.subscription import (
+    SUBSCRIPTION,
+    SUBSCRIPTION_ENDED,
+    SubscriptionEvent,
+    SubscriptionState,
+)
 from paykit.lifecycle.table import By, Lifecycle, Transition
 
 __all__ = [
@@ -27,11 +34,18 @@ __all__ = [
     "DisputeState",
     "Lifecycle",
     "PAYMENT",
+    "PAYOUT",
     "PaymentEvent",
     "PaymentState",
+    "PayoutEvent",
+    "PayoutState",
     "REFUND",
     "RefundEvent",
     "RefundState",
+    "SUBSCRIPTION",
+    "SUBSCRIPTION_ENDED",
+    "SubscriptionEvent",
+    "SubscriptionState",
     "Transition",
     "UNFINISHED",
     "UNSETTLED",

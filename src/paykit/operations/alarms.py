@@ -30,19 +30,24 @@ class _Close(Command, frozen=True):
 
 
 def set_alarms(
-    tx: Tx, subject: str, verdicts: Mapping[AlarmKind, str | None]
+    tx: Tx,
+    subject: str,
+    verdicts: Mapping[AlarmKind, str | None],
+    *,
+    again: bool = False,
 ) -> tuple[str, ...]:
     """
     Open what has a text and close what has none; what has changed, for `announce`.
 
-    What is open already stays as it is, with the time and the text of its opening.
+    What is open already stays as it is, with the time and the text of its opening; but
+    with `again` it has happened once more, and that is added.
     """
     changes: list[str] = []
     for kind, detail in verdicts.items():
         if detail is None:
             if alarms.close_alarm(tx, kind, subject):
                 changes.append(f"{kind} of {subject} is over")
-        elif alarms.open_alarm(tx, kind, subject, detail):
+        elif alarms.open_alarm(tx, kind, subject, detail, again=again):
             changes.append(f"{kind} of {subject}: {detail}")
     return tuple(changes)
 

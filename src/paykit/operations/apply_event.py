@@ -10,24 +10,37 @@ money.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, assert_never
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
 
 from paykit.lifecycle import UNSETTLED, PaymentState, RefundState
+from paykit.operations.follow_invoice import follow_invoice
 from paykit.operations.links import find_payment, named, payment_reference, refund_of
 from paykit.operations.note_suspicion import note_fraud_warning, note_review
 from paykit.operations.observe import observe_charge, observe_payment
 from paykit.operations.observe_dispute import observe_dispute, says_nothing_new
+from paykit.operations.observe_payout import follow_payout
 from paykit.operations.observe_refund import observe_refund
+from paykit.operations.observe_subscription import follow_subscription
 from paykit.operations.proofs import find_by_key, note_proof
+from paykit.operations.verdicts import (
+    FOREIGN,
+    Follow,
+    Heard,
+    Needs,
+    ReadOne,
+    Reads,
+    Verdict,
+)
 from paykit.psp import (
     ChargeSnapshot,
     DisputeSnapshot,
     FraudWarningSnapshot,
+    InvoiceSnapshot,
     Named,
     PaymentSnapshot,
     PaymentStatus,
+    PayoutSnapshot,
     PspEvent,
     ReadCharge,
     ReadDispute,
@@ -37,51 +50,15 @@ from paykit.psp import (
     RefundStatus,
     ReviewSnapshot,
     Subject,
+    SubscriptionSnapshot,
     UnbookedSnapshot,
 )
-from paykit.store import disputes, refunds
+from paykit.store import disputes, payments, refunds
 from paykit.store.payments import PaymentRow
 from paykit.store.refunds import RefundRow
 from paykit.store.tx import Tx
 
-__all__ = ["FOREIGN", "Needs", "Read", "ReadOne", "Reads", "Verdict", "apply_event"]
-
-ReadOne: TypeAlias = ReadPayment | ReadCharge | ReadRefund | ReadDispute
-"""A read of one object, which an event may make necessary."""
-
-FOREIGN: Final = "foreign: no payment of ours"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of an event; ``deferred`` is to be looked at again later."""
-
-    status: Literal["applied", "ignored", "deferred"]
-    reason: str | None = None
-    payment_id: str | None = None
-    reference: str | None = None
-    """The PSP's payment that it is about, if that is none of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """The payload does not prove it: read this, while the payment is at `version`."""
-
-    request: ReadOne
-    version: int | None
-    """None while nobody can tell yet which payment it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What a read showed, and the version of the payment that it belongs to."""
-
-    subject: Subject
-    version: int | None
-
-
-Reads: TypeAlias = Mapping[ReadOne, Read]
-"""What was read for this event so far."""
+__all__ = ["apply_event"]
 
 _CYCLIC: Final = frozenset(
     {
@@ -101,14 +78,27 @@ _OVER: Final = frozenset({RefundState.FAILED, RefundState.CANCELED})
 
 
 def apply_event(
-    tx: Tx, binding: str, event: PspEvent, reads: Reads, *, cause: str
+    tx: Tx,
+    binding: str,
+    event: PspEvent,
+    reads: Reads,
+    *,
+    owner: str,
+    serves: Callable[[str], bool],
+    cause: str,
 ) -> Verdict | Needs:
     """
     Take in what `event` proves or what was read because of it, or say what to read.
 
-    Raises `LookupError` if the PSP does not know the object of its own event.
+    `owner` is the merchant for whom that is booked which is about the PSP's account as
+    a whole; `serves` tells whether a merchant uses that account. Raises `LookupError`
+    if the PSP does not know the object of its own event.
     """
     subject = event.subject if event.current else named(event.subject)
+    follow = _follow(subject)
+    if follow is not None:
+        heard = Heard(binding, event, reads, owner, cause, serves)
+        return follow(tx, heard, subject)
     if isinstance(subject, Named):
         learned = _learn(tx, binding, event, subject, reads)
         if isinstance(learned, Verdict | Needs):
@@ -129,7 +119,31 @@ def apply_event(
         raise LookupError("the PSP does not know the object of its own event")
     seen = None if read is None else read.subject
     why = _take_in(tx, payment, subject, seen, cause=cause)
+    if seen is not None or isinstance(subject, DisputeSnapshot):
+        # A look that shows nothing new counts as well: what another worker has read
+        # before it, and is about to write, may be older.
+        payments.touch(tx, payment)
     return Verdict("applied" if why is None else "deferred", why, payment.id)
+
+
+def _follow(subject: Subject) -> Follow | None:
+    """Return what takes in an object that has a row of its own, beside payments."""
+    if isinstance(subject, Named):
+        return _NAMED.get(subject.kind)
+    return _FOLLOWED.get(type(subject))
+
+
+_FOLLOWED: Final[Mapping[type[object], Follow]] = {
+    PayoutSnapshot: follow_payout,
+    SubscriptionSnapshot: follow_subscription,
+    InvoiceSnapshot: follow_invoice,
+}
+_NAMED: Final[Mapping[str, Follow]] = {
+    "payout": follow_payout,
+    "subscription": follow_subscription,
+    "invoice": follow_invoice,
+}
+"""The same, for what is only named."""
 
 
 def _learn(
@@ -202,6 +216,8 @@ def _needed(
             settled = known is None or says_nothing_new(known, subject)
             return None if settled else ReadDispute(dispute=subject.reference)
         case ReviewSnapshot() | FraudWarningSnapshot():
+            return None
+        case PayoutSnapshot() | SubscriptionSnapshot() | InvoiceSnapshot():
             return None
         case UnbookedSnapshot() | Named() | None:
             return None
@@ -280,6 +296,8 @@ def _observe(
             note_review(tx, payment, subject, cause=cause)
         case FraudWarningSnapshot():
             note_fraud_warning(tx, payment, subject, cause=cause)
+        case PayoutSnapshot() | SubscriptionSnapshot() | InvoiceSnapshot():
+            return
         case UnbookedSnapshot() | Named() | None:
             return
         case _:

@@ -63,7 +63,7 @@ def find_subject(tx: Tx, id_: str, *, lock: bool) -> Subject | None:
     state = payment.state if refund is None else refund.state
     if not clocks.is_running(state):
         return None
-    history = events.of_payment(tx, payment.id)
+    history = events.of_aggregate(tx, payment.id)
     own = [event for event in history if _is_of(event, refund)]
     began = max((event.sequence for event in own if _begins(event)), default=0)
     since = [event.occurred_at for event in own if event.sequence == began]

@@ -1,9 +1,9 @@
 """
 Events that nobody could deliver: what a person sees of them, and may do.
 
-A parked event holds up the later ones of its payment. A person releases it when the
-handler is mended, or skips it. Either is written into the payment's history with its
-actor, in the same transaction.
+A parked event holds up the later ones of its payment or payout. A person releases it
+when the handler is mended, or skips it. Either is written into that one's history with
+its actor, in the same transaction.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pydantic import Field, StringConstraints
 from paykit.engine import Environment, Flow, commit
 from paykit.errors import NotFound
 from paykit.operations.commands import Actor, Command, Text, build
+from paykit.operations.histories import tell
 from paykit.operations.views import EventView
-from paykit.store import events, parked, payments
+from paykit.store import events, parked
 from paykit.store.events import NewEvent
 from paykit.store.parked import ParkedRow
 from paykit.store.tx import Tx
@@ -145,7 +146,7 @@ def _done_before(event_id: str, token: str, tx: Tx) -> bool:
     return any(
         told.payload.get("request") == token
         for row in found.values()
-        for told in events.of_payment(tx, row.payment_id)
+        for told in events.of_aggregate(tx, row.aggregate_id)
     )
 
 
@@ -156,5 +157,4 @@ def _facts(asked: _Release, queue: str, token: str) -> dict[str, object]:
 
 def _tell(tx: Tx, asked: _Release, told: NewEvent) -> None:
     row = events.by_id(tx, UUID(asked.event_id))
-    payment = payments.load(tx, row.payment_id, merchant=None, lock=True)
-    payments.save(tx, payment, {}, cause=f"person {asked.actor}", happened=[told])
+    tell(tx, row.aggregate, row.aggregate_id, told, cause=f"person {asked.actor}")

@@ -13,10 +13,13 @@ from paykit.engine import Context
 from paykit.psp import (
     ChargeSnapshot,
     DisputeSnapshot,
+    InvoiceSnapshot,
     Named,
     PaymentSnapshot,
+    PayoutSnapshot,
     RefundSnapshot,
     Subject,
+    SubscriptionSnapshot,
     UnbookedSnapshot,
 )
 from paykit.store import payments
@@ -24,6 +27,7 @@ from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
 __all__ = [
+    "MERCHANT",
     "PREFIX",
     "find_payment",
     "named",
@@ -43,7 +47,8 @@ PREFIX = "paykit_"
 _OPERATION = f"{PREFIX}operation_id"
 _PAYMENT = f"{PREFIX}payment_id"
 _REFUND = f"{PREFIX}refund_id"
-_MERCHANT = f"{PREFIX}merchant"
+MERCHANT = f"{PREFIX}merchant"
+"""The key under which an object at the PSP says whose it is."""
 _UPDATE = f"{PREFIX}update_id"
 
 
@@ -58,7 +63,7 @@ def tag(
     ours = {
         _OPERATION: ctx.operation_id,
         _PAYMENT: payment_id,
-        _MERCHANT: ctx.merchant,
+        MERCHANT: ctx.merchant,
     }
     if refund_id is not None:
         ours[_REFUND] = refund_id
@@ -95,6 +100,8 @@ def payment_reference(subject: Subject) -> str | None:
     match subject:
         case PaymentSnapshot() | Named(kind="payment"):
             return subject.reference
+        case PayoutSnapshot() | SubscriptionSnapshot() | InvoiceSnapshot():
+            return None
         case None | UnbookedSnapshot():
             return None
         case _:
@@ -126,6 +133,12 @@ def named(subject: Subject) -> Subject:
             return _named("charge", subject.payment, subject, {})
         case DisputeSnapshot():
             return _named("dispute", subject.payment, subject, {})
+        case PayoutSnapshot():
+            return Named(kind="payout", reference=subject.reference)
+        case SubscriptionSnapshot():
+            return Named(kind="subscription", reference=subject.reference)
+        case InvoiceSnapshot():
+            return Named(kind="invoice", reference=subject.reference)
         case _:
             return subject
 

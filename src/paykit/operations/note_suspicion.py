@@ -52,7 +52,7 @@ def _tell_once(
 ) -> PaymentRow:
     """Log `new`, `unless` one of these types was told of the same object."""
     reference = new.data["reference"]
-    for event in events.of_payment(tx, row.id):
+    for event in events.of_aggregate(tx, row.id):
         if event.type in unless and event.payload.get("reference") == reference:
             return row
     return payments.save(tx, row, {}, cause=cause, happened=[new])

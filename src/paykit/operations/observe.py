@@ -370,7 +370,7 @@ def _compare(
     if row.psp_reference not in (None, seen.reference):
         found.append(("second_object", {"ours": row.psp_reference}))
     for kind, more in found:
-        breaks.open_break(tx, row, kind, {**detail, **more})
+        breaks.open_break(tx, row.aggregate, kind, {**detail, **more})
     if found:
         changes.events = [_withheld(event) for event in changes.events]
 

@@ -209,12 +209,15 @@ def _disputed(tx: Tx, row: PaymentRow) -> int:
 
 def _compare(tx: Tx, row: PaymentRow, dispute: DisputeRow) -> None:
     """Show a person what cannot be right, or what no total of the payment counts."""
+    about = row.aggregate
     detail = {"dispute": dispute.psp_reference, "amount": dispute.amount}
     if dispute.currency != row.currency:
         detail["currency"] = dispute.currency
-        breaks.open_break(tx, row, "disputed_in_another_currency", detail)
+        breaks.open_break(tx, about, "disputed_in_another_currency", detail)
     elif row.disputed > row.captured:
-        breaks.open_break(tx, row, breaks.DISPUTED_TOO_MUCH, detail, again=True)
+        breaks.open_break(
+            tx, row.aggregate, breaks.DISPUTED_TOO_MUCH, detail, again=True
+        )
 
 
 def _post(tx: Tx, row: PaymentRow, moved: list[BalanceTransaction]) -> None:

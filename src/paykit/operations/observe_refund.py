@@ -92,10 +92,10 @@ def _adopt(
     now = payments.save(tx, row, columns, cause=cause, happened=[adopted])
     if second:
         both = {"refund": seen.reference, "ours": ours}
-        breaks.open_break(tx, now, "second_object", both)
+        breaks.open_break(tx, now.aggregate, "second_object", both)
     if now.refund_reserved + now.refunded_external > now.captured:
         detail = {"refund": seen.reference, "amount": seen.amount}
-        breaks.open_break(tx, now, "refunded_too_much", detail)
+        breaks.open_break(tx, now.aggregate, "refunded_too_much", detail)
         read_again(tx, row.id)
     return refund, now
 

@@ -136,4 +136,4 @@ def _contradict(tx: Tx, known: AttemptRow, event: PspEvent) -> None:
     operations.prove_attempt(tx, known.id, event.id)
     payment = payments.load(tx, payment_id, merchant=None, lock=True)
     detail = {"operation": row.id, "event": event.id, "given_up": code}
-    breaks.open_break(tx, payment, "executed_after_all", detail)
+    breaks.open_break(tx, payment.aggregate, "executed_after_all", detail)

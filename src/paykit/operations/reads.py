@@ -118,4 +118,4 @@ def list_disputes(payment_id: str, merchant: str, tx: Tx) -> tuple[DisputeView, 
 def payment_events(payment_id: str, merchant: str, tx: Tx) -> tuple[EventView, ...]:
     """Return the whole history of a payment, oldest first; raises `NotFound`."""
     payments.load(tx, check_payment_id(payment_id), merchant=merchant, lock=False)
-    return tuple(EventView.of(row) for row in events.of_payment(tx, payment_id))
+    return tuple(EventView.of(row) for row in events.of_aggregate(tx, payment_id))

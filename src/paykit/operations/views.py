@@ -175,14 +175,18 @@ class DisputeView(_View, frozen=True):
 
 
 class EventView(_View, frozen=True):
-    """One line of a payment's history; never changes."""
+    """One line of a history; never changes."""
 
     id: str
     type: str
-    payment_id: str
+    aggregate: str
+    """What it is about: ``payment``, ``payout`` or ``subscription``."""
+    aggregate_id: str
+    payment_id: str | None
+    """The payment that it is about; None if it is about something else."""
     merchant: str
     sequence: int
-    """Counts from 1 per payment, without gaps."""
+    """Counts from 1 per `aggregate_id`, without gaps."""
     from_state: str | None
     to_state: str | None
     cause: str
@@ -196,6 +200,8 @@ class EventView(_View, frozen=True):
         return cls(
             id=str(row.id),
             type=row.type,
+            aggregate=row.aggregate,
+            aggregate_id=row.aggregate_id,
             payment_id=row.payment_id,
             merchant=row.merchant_id,
             sequence=row.sequence,

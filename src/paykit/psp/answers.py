@@ -27,6 +27,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from paykit.psp.billing import InvoiceSnapshot, SubscriptionSnapshot
+from paykit.psp.payouts import PayoutSnapshot
 from paykit.psp.snapshots import (
     BalanceTransaction,
     ChargeSnapshot,
@@ -59,6 +61,9 @@ Snapshot: TypeAlias = (
     | RefundSnapshot
     | ChargeSnapshot
     | DisputeSnapshot
+    | PayoutSnapshot
+    | SubscriptionSnapshot
+    | InvoiceSnapshot
     | tuple[BalanceTransaction, ...]
     | EventPage
     | EndpointList

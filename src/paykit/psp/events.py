@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+from paykit.psp.billing import InvoiceSnapshot, SubscriptionSnapshot
+from paykit.psp.payouts import PayoutSnapshot
 from paykit.psp.snapshots import (
     ChargeSnapshot,
     DisputeSnapshot,
@@ -29,7 +31,10 @@ class Named:
     """
 
     kind: str
-    """``payment``, ``charge``, ``refund`` or ``dispute``: what there is a read for."""
+    """
+    What there is a read for: ``payment``, ``charge``, ``refund``, ``dispute``,
+    ``payout``, ``subscription`` or ``invoice``.
+    """
     reference: str
     payment: str | None = None
     """The PSP's payment that it belongs to, if the event says so."""
@@ -42,6 +47,9 @@ Subject: TypeAlias = (
     | ChargeSnapshot
     | RefundSnapshot
     | DisputeSnapshot
+    | PayoutSnapshot
+    | SubscriptionSnapshot
+    | InvoiceSnapshot
     | ReviewSnapshot
     | FraudWarningSnapshot
     | UnbookedSnapshot

@@ -28,9 +28,12 @@ __all__ = [
     "ListWebhookEndpoints",
     "ReadCharge",
     "ReadDispute",
+    "ReadInvoice",
     "ReadPayment",
+    "ReadPayout",
     "ReadRefund",
     "ReadRequest",
+    "ReadSubscription",
     "Request",
     "SearchPayments",
     "UpdatePayment",
@@ -173,6 +176,33 @@ class ReadDispute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPayout:
+    """Read one payout, with what it has moved so far; strongly consistent."""
+
+    verb: ClassVar[str] = "read_payout"
+
+    payout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSubscription:
+    """Read one subscription; strongly consistent."""
+
+    verb: ClassVar[str] = "read_subscription"
+
+    subscription: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadInvoice:
+    """Read one invoice; strongly consistent."""
+
+    verb: ClassVar[str] = "read_invoice"
+
+    invoice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindPayment:
     """Look for the payment that carries `metadata`, created since `since`."""
 
@@ -251,6 +281,9 @@ ReadRequest: TypeAlias = (
     | ReadRefund
     | ReadCharge
     | ReadDispute
+    | ReadPayout
+    | ReadSubscription
+    | ReadInvoice
     | FindPayment
     | FindRefund
     | SearchPayments

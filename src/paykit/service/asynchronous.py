@@ -56,6 +56,8 @@ from paykit.service.base import (
     Service,
 )
 from paykit.service.operator import AsyncOperator
+from paykit.service.payouts import AsyncPayouts
+from paykit.service.subscriptions import AsyncSubscriptions
 
 __all__ = ["AsyncPaymentService"]
 
@@ -63,7 +65,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
 
 
-class AsyncPaymentService(Service):
+class AsyncPaymentService(Service, AsyncPayouts, AsyncSubscriptions):
     """Payments for asyncio applications (FastAPI, Starlette); see `PaymentService`.
 
     A call that has begun runs to its end even if its caller is canceled, so that what

@@ -59,6 +59,8 @@ from paykit.service.base import (
     Service,
 )
 from paykit.service.operator import Operator
+from paykit.service.payouts import Payouts
+from paykit.service.subscriptions import Subscriptions
 
 __all__ = ["PaymentService"]
 
@@ -66,7 +68,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
 
 
-class PaymentService(Service):
+class PaymentService(Service, Payouts, Subscriptions):
     """Payments for blocking applications (Flask, Django, scripts).
 
     `engine` is the host's SQLAlchemy engine; paykit opens short transactions of its own

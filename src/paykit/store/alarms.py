@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -41,6 +41,7 @@ class Alarm:
     detail: str
     """What was seen, for a person; no secret and no payer's data."""
     opened_at: datetime
+    """When it was told, last if more than once."""
     closed_at: datetime | None
     """When it was seen to be over; None while it is open."""
     closed_by: str | None
@@ -48,23 +49,29 @@ class Alarm:
 
 
 def _opening(
-    insert: postgresql.Insert | sqlite.Insert,
+    insert: postgresql.Insert | sqlite.Insert, *, again: bool
 ) -> ReturningInsert[tuple[str]]:
+    detail, is_over = insert.excluded.detail, alarm.c.closed_at.is_not(None)
+    both = alarm.c.detail.concat("; ").concat(detail)
     return insert.on_conflict_do_update(
         index_elements=[alarm.c.kind, alarm.c.subject],
         set_={
-            "detail": insert.excluded.detail,
+            "detail": case((is_over, detail), else_=both),
             "opened_at": insert.excluded.opened_at,
             "closed_at": None,
             "closed_by": None,
         },
-        where=alarm.c.closed_at.is_not(None),
+        where=None if again else is_over,
     ).returning(alarm.c.kind)
 
 
 _OPEN: Final = {
-    "postgresql": _opening(postgresql.insert(alarm)),
-    "sqlite": _opening(sqlite.insert(alarm)),
+    (dialect, again): _opening(insert, again=again)
+    for dialect, insert in (
+        ("postgresql", postgresql.insert(alarm)),
+        ("sqlite", sqlite.insert(alarm)),
+    )
+    for again in (False, True)
 }
 _CLOSE: Final = (
     update(alarm)
@@ -77,8 +84,14 @@ _CLOSE: Final = (
 )
 
 
-def open_alarm(tx: Tx, kind: AlarmKind, subject: str, detail: str) -> bool:
-    """Open an alarm; False if it is open already, and then nothing changes."""
+def open_alarm(
+    tx: Tx, kind: AlarmKind, subject: str, detail: str, *, again: bool = False
+) -> bool:
+    """
+    Open an alarm; False if it is open already, and then nothing changes.
+
+    With `again` it has happened once more: an open one then tells of both.
+    """
     row = {
         "kind": kind.value,
         "subject": subject,
@@ -87,7 +100,7 @@ def open_alarm(tx: Tx, kind: AlarmKind, subject: str, detail: str) -> bool:
         "closed_at": None,
         "closed_by": None,
     }
-    opening = _OPEN[tx.connection.dialect.name]
+    opening = _OPEN[tx.connection.dialect.name, again]
     return tx.on(alarm).execute(opening, row).first() is not None
 
 

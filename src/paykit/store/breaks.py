@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from paykit.store.events import Aggregate
 from paykit.store.ignoring import insert_or_ignore
-from paykit.store.payments import PaymentRow
 from paykit.store.schema.breaks import reconciliation_break
 from paykit.store.tx import Params, Tx, Write, many
 
@@ -16,6 +16,9 @@ __all__ = ["DISPUTED_TOO_MUCH", "close_break", "open_break", "open_breaks"]
 
 DISPUTED_TOO_MUCH: Final = "disputed_too_much"
 """More is disputed than was captured, as far as anybody has told."""
+
+_ITEM: Final = 64
+"""How much of an item's name fits into the id of a break."""
 
 _BREAK: Final = insert_or_ignore(reconciliation_break)
 
@@ -50,22 +53,25 @@ _CLOSE: Final = Write(
 
 def open_break(
     tx: Tx,
-    row: PaymentRow,
+    about: Aggregate,
     kind: str,
     detail: Mapping[str, object],
     *,
+    item: str | None = None,
     again: bool = False,
 ) -> None:
     """
-    Open a reconciliation break for a person to look at; once per kind.
+    Open a reconciliation break for a person to look at; once per kind, or once for each
+    `item` of a kind that there may be many of.
 
     One that was closed stays closed, because every look at the PSP shows the same
     again. With `again` it is opened: it was over, and is back.
     """
     values = {
-        "id": _id(row.id, kind),
-        "merchant_id": row.merchant_id,
-        "payment_id": row.id,
+        "id": _id(about.id, kind if item is None else f"{kind}/{item[:_ITEM]}"),
+        "merchant_id": about.merchant_id,
+        "aggregatetype": about.kind,
+        "aggregateid": about.id,
         "kind": kind,
         "detail": dict(detail),
         "opened_at": tx.now,
@@ -75,9 +81,9 @@ def open_break(
         tx.later(_REOPEN, {"at_id": values["id"], "now": tx.now, "shown": dict(detail)})
 
 
-def close_break(tx: Tx, payment_id: str, kind: str) -> None:
+def close_break(tx: Tx, aggregate_id: str, kind: str) -> None:
     """Close a break, if it is open, because the PSP shows that it is over."""
-    tx.later(_CLOSE, {"at_id": _id(payment_id, kind), "now": tx.now})
+    tx.later(_CLOSE, {"at_id": _id(aggregate_id, kind), "now": tx.now})
 
 
 def open_breaks(tx: Tx) -> int:
@@ -85,5 +91,5 @@ def open_breaks(tx: Tx) -> int:
     return tx.connection.scalar(select(func.count()).where(_IS_OPEN)) or 0
 
 
-def _id(payment_id: str, kind: str) -> str:
-    return f"{payment_id}/{kind}"
+def _id(aggregate_id: str, kind: str) -> str:
+    return f"{aggregate_id}/{kind}"

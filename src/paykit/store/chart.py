@@ -35,6 +35,12 @@ class AccountCode(StrEnum):
     DISPUTES = "disputes"
     """What payers' banks took back, less what we won: against revenue, like refunds."""
 
+    PAYOUTS = "payouts"
+    """
+    What was paid out: on its way to our bank, or there. An asset, which the host clears
+    against the bank's statement.
+    """
+
 
 class PostingKind(StrEnum):
     """What happened, as far as the ledger is concerned."""
@@ -63,6 +69,16 @@ class PostingKind(StrEnum):
     Not "reversal", as Stripe calls it: in the ledger that is a correction of our own
     books, and the database lets such a kind only mirror what it reverses.
     """
+
+    PAYOUT = "payout"
+    """Money left our balance for our bank."""
+    PAYOUT_FAILURE = "payout_failure"
+    """The bank did not take it, perhaps after days: it is on our balance again."""
+    PAYOUT_CANCELLATION = "payout_cancellation"
+    BANK_DEBIT = "bank_debit"
+    """The PSP took it from our bank, because our balance was negative."""
+    BANK_DEBIT_RETURN = "bank_debit_return"
+    """The bank took that back, or the PSP gave it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +121,7 @@ CHART: Final[Mapping[AccountCode, Terms]] = MappingProxyType(
         AccountCode.PSP_FEES: Terms("D"),
         AccountCode.REFUNDS: Terms("D"),
         AccountCode.DISPUTES: Terms("D"),
+        AccountCode.PAYOUTS: Terms("D"),
     }
 )
 """How the accounts are kept. Sixteen stripes made one hot account as fast as many."""
@@ -130,6 +147,19 @@ RULES: Final[Mapping[PostingKind, Rule]] = MappingProxyType(
                 PostingKind.DISPUTE_REINSTATEMENT,
                 AccountCode.PSP_BALANCE,
                 AccountCode.DISPUTES,
+            ),
+            (PostingKind.PAYOUT, AccountCode.PAYOUTS, AccountCode.PSP_BALANCE),
+            (PostingKind.PAYOUT_FAILURE, AccountCode.PSP_BALANCE, AccountCode.PAYOUTS),
+            (
+                PostingKind.PAYOUT_CANCELLATION,
+                AccountCode.PSP_BALANCE,
+                AccountCode.PAYOUTS,
+            ),
+            (PostingKind.BANK_DEBIT, AccountCode.PSP_BALANCE, AccountCode.PAYOUTS),
+            (
+                PostingKind.BANK_DEBIT_RETURN,
+                AccountCode.PAYOUTS,
+                AccountCode.PSP_BALANCE,
             ),
         )
     }

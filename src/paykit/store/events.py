@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select
@@ -14,12 +14,29 @@ from paykit.store import work
 from paykit.store.schema.messages import event
 from paykit.store.tx import Tx, Write, many
 
-__all__ = ["EventRow", "NewEvent", "append", "by_id", "by_ids", "of_payment"]
+__all__ = [
+    "Aggregate",
+    "EventRow",
+    "NewEvent",
+    "append",
+    "by_id",
+    "by_ids",
+    "of_aggregate",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Whose history an event stands in; Debezium's word, and domain-driven design's."""
+
+    kind: Literal["payment", "payout", "subscription"]
+    id: str
+    merchant_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:
-    """Something that happened to a payment, about to be written down."""
+    """Something that happened to a payment or a payout, about to be written down."""
 
     type: str
     """For example ``payment.succeeded``; what handlers subscribe to."""
@@ -31,11 +48,12 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One line of a payment's history."""
+    """One line of a history; `aggregate` says of what, ``payment`` for example."""
 
     id: UUID
     type: str
-    payment_id: str
+    aggregate: str
+    aggregate_id: str
     merchant_id: str
     sequence: int
     from_state: str | None
@@ -44,12 +62,18 @@ class EventRow:
     occurred_at: datetime
     payload: dict[str, object]
 
+    @property
+    def payment_id(self) -> str | None:
+        """The payment that it is about, if it is about one."""
+        return self.aggregate_id if self.aggregate == "payment" else None
+
 
 _INSERT: Final = Write(event, 50, many(insert(event)))
 _columns = (
     event.c.id,
     event.c.type,
-    event.c.aggregateid.label("payment_id"),
+    event.c.aggregatetype.label("aggregate"),
+    event.c.aggregateid.label("aggregate_id"),
     event.c.merchant_id,
     event.c.sequence,
     event.c.from_state,
@@ -67,8 +91,7 @@ _BY_ID: Final = select(*_columns).where(event.c.id == bindparam("event_id"))
 def append(
     tx: Tx,
     *,
-    payment_id: str,
-    merchant_id: str,
+    about: Aggregate,
     first_sequence: int,
     cause: str,
     events: Sequence[NewEvent],
@@ -76,15 +99,16 @@ def append(
     """
     Write `events` and queue them for delivery, numbered from `first_sequence`.
 
-    The caller holds the payment's row lock and has counted its sequence up.
+    The caller holds the row lock of what they are about, and has counted its sequence
+    up.
     """
     for sequence, new in enumerate(events, start=first_sequence):
         id_ = tx.new_uuid()
         payload = {
             "id": str(id_),
             "type": new.type,
-            "payment_id": payment_id,
-            "merchant": merchant_id,
+            f"{about.kind}_id": about.id,
+            "merchant": about.merchant_id,
             "sequence": sequence,
             "from_state": new.from_state,
             "to_state": new.to_state,
@@ -92,11 +116,11 @@ def append(
         }
         row = {
             "id": id_,
-            "aggregatetype": "payment",
-            "aggregateid": payment_id,
+            "aggregatetype": about.kind,
+            "aggregateid": about.id,
             "type": new.type,
             "payload": payload,
-            "merchant_id": merchant_id,
+            "merchant_id": about.merchant_id,
             "sequence": sequence,
             "from_state": new.from_state,
             "to_state": new.to_state,
@@ -104,7 +128,7 @@ def append(
             "occurred_at": tx.now,
         }
         tx.later(_INSERT, row)
-        work.put(tx, "delivery", str(id_), group=payment_id, position=sequence)
+        work.put(tx, "delivery", str(id_), group=about.id, position=sequence)
 
 
 def by_id(tx: Tx, event_id: UUID) -> EventRow:
@@ -119,11 +143,11 @@ def by_ids(tx: Tx, event_ids: Sequence[UUID]) -> dict[UUID, EventRow]:
     return {row.id: EventRow(**row._mapping) for row in rows}
 
 
-def of_payment(tx: Tx, payment_id: str) -> tuple[EventRow, ...]:
-    """Return the whole history of a payment, oldest first."""
+def of_aggregate(tx: Tx, aggregate_id: str) -> tuple[EventRow, ...]:
+    """Return the whole history of a payment or a payout, oldest first."""
     rows = tx.connection.execute(
         select(*_columns)
-        .where(event.c.aggregateid == payment_id)
+        .where(event.c.aggregateid == aggregate_id)
         .order_by(event.c.sequence)
     )
     return tuple(EventRow(**row._mapping) for row in rows)

@@ -22,7 +22,7 @@ from paykit.lifecycle import PaymentState
 from paykit.money import Money
 from paykit.store import clocks, events
 from paykit.store.claims import unclaimed
-from paykit.store.events import NewEvent
+from paykit.store.events import Aggregate, NewEvent
 from paykit.store.schema.payments import payment
 from paykit.store.tx import Params, Tx, Write, many
 
@@ -36,6 +36,7 @@ __all__ = [
     "lock_all",
     "reserve_refund",
     "save",
+    "touch",
 ]
 
 
@@ -83,6 +84,11 @@ class PaymentRow:
     decline: dict[str, str | None] | None = None
     version: int = 1
     event_sequence: int = 0
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """Whose history it is that its events stand in."""
+        return Aggregate("payment", self.id, self.merchant_id)
 
     @property
     def refundable(self) -> int:
@@ -275,8 +281,7 @@ def _log(
 ) -> None:
     events.append(
         tx,
-        payment_id=row.id,
-        merchant_id=row.merchant_id,
+        about=row.aggregate,
         first_sequence=first,
         cause=cause,
         events=happened,
@@ -300,6 +305,26 @@ def save(
     """
     if not changes and not happened:
         return row
+    return _write(tx, row, changes, cause, happened)
+
+
+def touch(tx: Tx, row: PaymentRow) -> None:
+    """
+    Count the version of `row` on, unless that was done since it was read.
+
+    What somebody has read of the PSP while it stood there is then no longer the newest.
+    """
+    if _read(tx, row.id) == row:
+        _write(tx, row, {}, "", ())
+
+
+def _write(
+    tx: Tx,
+    row: PaymentRow,
+    changes: Mapping[str, object],
+    cause: str,
+    happened: Sequence[NewEvent],
+) -> PaymentRow:
     values = cast("dict[str, Any]", dict(changes))
     values["state"] = PaymentState(values.get("state", row.state))
     after = replace(

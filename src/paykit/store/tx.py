@@ -43,7 +43,8 @@ class Tx:
 
     A phase sees the database through it and nothing else: no network, no clock and no
     chance of its own. It never commits; the driver does. Whoever needs several locks
-    takes them in this order: work, operation, payment, refund, dispute, claim, ledger.
+    takes them in this order: work, operation, payment, refund, dispute, payout,
+    subscription, claim, ledger.
 
     Inside `deferring` writes wait for the end of the phase. Whoever asks for the
     `connection` sees them all; only who names the tables of a statement, with `on`,

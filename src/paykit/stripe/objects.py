@@ -36,6 +36,7 @@ __all__ = [
     "charge",
     "decline",
     "dispute",
+    "expect",
     "fraud_warning",
     "payment",
     "refund",
@@ -87,7 +88,7 @@ _ACTION_URLS: Final = (
 
 def payment(thing: JsonObject) -> PaymentSnapshot:
     """Read a PaymentIntent; raises `Unreadable`."""
-    _expect(thing, "payment_intent")
+    expect(thing, "payment_intent")
     raw_status = fields.text(thing, "status")
     latest = thing.get("latest_charge")
     error = fields.child(thing, "last_payment_error")
@@ -111,7 +112,7 @@ def payment(thing: JsonObject) -> PaymentSnapshot:
 
 def charge(thing: JsonObject) -> ChargeSnapshot:
     """Read a Charge; raises `Unreadable`."""
-    _expect(thing, "charge")
+    expect(thing, "charge")
     amount = fields.integer(thing, "amount")
     captured = fields.integer(thing, "amount_captured")
     return ChargeSnapshot(
@@ -144,7 +145,7 @@ def _given_back(thing: JsonObject, uncaptured: int) -> int:
 
 def refund(thing: JsonObject) -> RefundSnapshot:
     """Read a Refund; raises `Unreadable`. Its status may be null: no word at all."""
-    _expect(thing, "refund")
+    expect(thing, "refund")
     raw_status = fields.optional_text(thing, "status") or ""
     return RefundSnapshot(
         reference=fields.text(thing, "id"),
@@ -163,7 +164,7 @@ def refund(thing: JsonObject) -> RefundSnapshot:
 
 def dispute(thing: JsonObject) -> DisputeSnapshot:
     """Read a Dispute; raises `Unreadable`."""
-    _expect(thing, "dispute")
+    expect(thing, "dispute")
     raw_status = fields.text(thing, "status")
     evidence = fields.child(thing, "evidence_details") or {}
     moved = fields.children(thing, "balance_transactions")
@@ -187,7 +188,7 @@ def dispute(thing: JsonObject) -> DisputeSnapshot:
 
 def review(thing: JsonObject) -> ReviewSnapshot:
     """Read a Review; raises `Unreadable`."""
-    _expect(thing, "review")
+    expect(thing, "review")
     return ReviewSnapshot(
         reference=fields.text(thing, "id"),
         payment=fields.reference(thing, "payment_intent"),
@@ -199,7 +200,7 @@ def review(thing: JsonObject) -> ReviewSnapshot:
 
 def fraud_warning(thing: JsonObject) -> FraudWarningSnapshot:
     """Read an early fraud warning of Radar; raises `Unreadable`."""
-    _expect(thing, "radar.early_fraud_warning")
+    expect(thing, "radar.early_fraud_warning")
     return FraudWarningSnapshot(
         reference=fields.text(thing, "id"),
         payment=fields.reference(thing, "payment_intent"),
@@ -209,7 +210,7 @@ def fraud_warning(thing: JsonObject) -> FraudWarningSnapshot:
 
 
 def unbooked(thing: JsonObject) -> UnbookedSnapshot:
-    """Read a Payout or a SetupIntent; raises `Unreadable`."""
+    """Read a SetupIntent; raises `Unreadable`."""
     return UnbookedSnapshot(
         kind=fields.text(thing, "object"),
         reference=fields.text(thing, "id"),
@@ -219,7 +220,7 @@ def unbooked(thing: JsonObject) -> UnbookedSnapshot:
 
 def balance_transaction(thing: JsonObject) -> BalanceTransaction:
     """Read a BalanceTransaction; raises `Unreadable`."""
-    _expect(thing, "balance_transaction")
+    expect(thing, "balance_transaction")
     return BalanceTransaction(
         reference=fields.text(thing, "id"),
         source=fields.reference(thing, "source"),
@@ -244,7 +245,8 @@ def decline(error: JsonObject) -> Decline:
     )
 
 
-def _expect(thing: JsonObject, kind: str) -> None:
+def expect(thing: JsonObject, kind: str) -> None:
+    """Raise `Unreadable` if `thing` is another kind of object."""
     if thing.get("object") != kind:
         raise Unreadable(f"the object is no {kind}")
 

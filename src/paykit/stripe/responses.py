@@ -34,8 +34,11 @@ from paykit.psp.requests import (
     ListWebhookEndpoints,
     ReadCharge,
     ReadDispute,
+    ReadInvoice,
     ReadPayment,
+    ReadPayout,
     ReadRefund,
+    ReadSubscription,
     SearchPayments,
     UpdatePayment,
 )
@@ -47,7 +50,7 @@ from paykit.psp.snapshots import (
     RefundSnapshot,
     RefundStatus,
 )
-from paykit.stripe import fields, listing, objects
+from paykit.stripe import account_objects, billing_objects, fields, listing, objects
 from paykit.stripe.fields import JsonObject, Unreadable
 from paykit.stripe.wire import Params, WireCall
 
@@ -247,6 +250,18 @@ def _read_dispute(reply: Reply) -> Answer:
     return Succeeded(snapshot=objects.dispute(reply.body), **reply.record)
 
 
+def _read_payout(reply: Reply) -> Answer:
+    return Succeeded(snapshot=account_objects.payout(reply.body), **reply.record)
+
+
+def _read_subscription(reply: Reply) -> Answer:
+    return Succeeded(snapshot=billing_objects.subscription(reply.body), **reply.record)
+
+
+def _read_invoice(reply: Reply) -> Answer:
+    return Succeeded(snapshot=billing_objects.invoice(reply.body), **reply.record)
+
+
 def _read_events(reply: Reply) -> Answer:
     """One page: whoever asks keeps it before the next one is asked for."""
     page, more = _page(reply.body)
@@ -278,6 +293,9 @@ _READERS: Final[Mapping[str, Callable[[Reply], Answer | None]]] = {
     ReadRefund.verb: _read_refund,
     ReadCharge.verb: _read_charge,
     ReadDispute.verb: _read_dispute,
+    ReadPayout.verb: _read_payout,
+    ReadSubscription.verb: _read_subscription,
+    ReadInvoice.verb: _read_invoice,
     ListEvents.verb: _read_events,
 }
 

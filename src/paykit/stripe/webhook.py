@@ -27,7 +27,7 @@ from paykit.psp.events import (
     WebhookEnvelope,
 )
 from paykit.psp.snapshots import PaymentSnapshot
-from paykit.stripe import fields, objects
+from paykit.stripe import account_objects, billing_objects, fields, objects
 from paykit.stripe.fields import JsonObject, Unreadable
 
 __all__ = [
@@ -203,7 +203,10 @@ _SUBJECTS: Final[
         ("radar.early_fraud_warning.",),
         objects.fraud_warning,
     ),
-    "payout": (("payout.",), objects.unbooked),
+    "payout": (("payout.",), account_objects.payout),
+    "subscription": (("customer.subscription.",), billing_objects.subscription),
+    # The others tell how a payment comes about: the subscription's status shows that.
+    "invoice": (("invoice.paid",), billing_objects.invoice),
     "setup_intent": (("setup_intent.",), objects.unbooked),
 }
 """By kind of object: the events that show one, and how to read it."""
@@ -213,6 +216,9 @@ _READABLE: Final = {
     "charge": "charge",
     "refund": "refund",
     "dispute": "dispute",
+    "payout": "payout",
+    "subscription": "subscription",
+    "invoice": "invoice",
 }
 """The kinds that can be read again, by our word for them."""
 
@@ -220,10 +226,16 @@ _READABLE: Final = {
 def _related(event: JsonObject) -> Subject:
     """Return what a thin event names; one of a kind that is not ours is of no use."""
     thing = fields.child(event, "related_object") or {}
-    kind = _READABLE.get(str(thing.get("type")))
-    return (
-        None if kind is None else Named(kind=kind, reference=fields.text(thing, "id"))
-    )
+    name = str(thing.get("type"))
+    kind = _READABLE.get(name)
+    if kind is None or not _word(event, "type").startswith(_thin(_SUBJECTS[name][0])):
+        return None
+    return Named(kind=kind, reference=fields.text(thing, "id"))
+
+
+def _thin(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return how the types of events begin that only name their object."""
+    return tuple(f"v1.{prefix}" for prefix in prefixes)
 
 
 def _named(thing: JsonObject) -> Named:

@@ -36,13 +36,17 @@ from paykit.psp.requests import (
     ListWebhookEndpoints,
     ReadCharge,
     ReadDispute,
+    ReadInvoice,
     ReadPayment,
+    ReadPayout,
     ReadRefund,
+    ReadSubscription,
     Request,
     SearchPayments,
     UpdatePayment,
 )
 from paykit.stripe import fields, listing
+from paykit.stripe.account_objects import PAYOUT_MOVEMENTS
 
 if TYPE_CHECKING:
     from stripe.params import (
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
         PaymentIntentRetrieveParams,
         PaymentIntentSearchParams,
         PaymentIntentUpdateParams,
+        PayoutRetrieveParams,
         RefundCreateParams,
         RefundListParams,
     )
@@ -79,8 +84,6 @@ Params: TypeAlias = Mapping[str, object]
 _PAYMENTS: Final = "/v1/payment_intents"
 _REFUNDS: Final = "/v1/refunds"
 _BALANCE: Final = "/v1/balance_transactions"
-_CHARGES: Final = "/v1/charges"
-_DISPUTES: Final = "/v1/disputes"
 _EVENTS: Final = "/v1/events"
 _ENDPOINTS: Final = "/v1/webhook_endpoints"
 
@@ -186,12 +189,18 @@ def _wire(request: Request) -> tuple[Method, str, Params]:
             return "post", _REFUNDS, _create_refund(request)
         case ReadPayment():
             return "get", _payment(request.payment), _read_payment()
-        case ReadRefund():
-            return "get", f"{_REFUNDS}/{_id(request.refund)}", {}
-        case ReadCharge():
-            return "get", f"{_CHARGES}/{_id(request.charge)}", {}
-        case ReadDispute():
-            return "get", f"{_DISPUTES}/{_id(request.dispute)}", {}
+        case ReadRefund(refund=reference):
+            return "get", f"{_REFUNDS}/{_id(reference)}", {}
+        case ReadCharge(charge=reference):
+            return "get", f"/v1/charges/{_id(reference)}", {}
+        case ReadDispute(dispute=reference):
+            return "get", f"/v1/disputes/{_id(reference)}", {}
+        case ReadSubscription(subscription=reference):
+            return "get", f"/v1/subscriptions/{_id(reference)}", {}
+        case ReadInvoice(invoice=reference):
+            return "get", f"/v1/invoices/{_id(reference)}", {}
+        case ReadPayout(payout=reference):
+            return "get", f"/v1/payouts/{_id(reference)}", _read_payout()
         case FindPayment():
             return "get", _PAYMENTS, _find_payment(request)
         case FindRefund():
@@ -323,6 +332,10 @@ def _create_refund(request: CreateRefund) -> RefundCreateParams:
 
 def _read_payment() -> PaymentIntentRetrieveParams:
     return {"expand": [_WITH_CHARGE]}
+
+
+def _read_payout() -> PayoutRetrieveParams:
+    return {"expand": list(PAYOUT_MOVEMENTS)}
 
 
 def _find_payment(request: FindPayment) -> PaymentIntentListParams:

@@ -133,7 +133,11 @@ def _refresh(job: Claimed, binding: str, after: str, tx: Tx) -> str | None:
 
 def _tell_gap(job: Claimed, cursor: Cursor, tx: Tx) -> tuple[Cursor, tuple[str, ...]]:
     _fence(tx, job)
+    stored = cursors.load(tx, cursor.binding)
+    if stored.listed_at != cursor.listed_at:
+        return stored, ()  # told by our own commit, whose reply was lost
     until = tx.now - KEPT
     detail = f"events from {cursor.listed_at} to {until} are lost, and nobody has them"
-    changes = set_alarms(tx, cursor.binding, {AlarmKind.GAP: detail})
+    gap: dict[AlarmKind, str | None] = {AlarmKind.GAP: detail}
+    changes = set_alarms(tx, cursor.binding, gap, again=True)
     return cursors.skip_gap(tx, cursor), changes

@@ -22,8 +22,10 @@ from typing import Final, TypeAlias
 
 from paykit.carddata import redact
 from paykit.engine import Environment, Flow, ask, commit
+from paykit.engine.bindings import serves
 from paykit.errors import LeaseLost
-from paykit.operations.apply_event import Needs, Read, ReadOne, Verdict, apply_event
+from paykit.operations.apply_event import apply_event
+from paykit.operations.verdicts import Needs, Read, ReadOne, Verdict
 from paykit.psp import (
     ActionRequired,
     AnyPsp,
@@ -31,12 +33,15 @@ from paykit.psp import (
     Conflict,
     Declined,
     DisputeSnapshot,
+    InvoiceSnapshot,
     PaymentSnapshot,
+    PayoutSnapshot,
     Pending,
     PspEvent,
     RefundSnapshot,
     Rejected,
     Subject,
+    SubscriptionSnapshot,
     Succeeded,
 )
 from paykit.store import inbox, work
@@ -163,12 +168,16 @@ def _process(env: Environment, claimed: Claimed) -> Flow[str]:
 
 
 def _subject(answer: Succeeded) -> Subject:
-    seen = answer.snapshot
-    if isinstance(
-        seen, PaymentSnapshot | ChargeSnapshot | RefundSnapshot | DisputeSnapshot
-    ):
-        return seen
-    return None
+    """Return what was read, if it is one of the objects that events are about."""
+    match answer.snapshot:
+        case PaymentSnapshot() | ChargeSnapshot() | RefundSnapshot() as seen:
+            return seen
+        case DisputeSnapshot() | PayoutSnapshot() as seen:
+            return seen
+        case SubscriptionSnapshot() | InvoiceSnapshot() as seen:
+            return seen
+        case _:
+            return None
 
 
 # -- phases ----------------------------------------------------------------------------
@@ -189,7 +198,15 @@ def _apply(
     if whose is not None:
         return _end(tx, claimed, Verdict("ignored", whose))
     cause = f"webhook {event.id}"
-    outcome = apply_event(tx, row.binding, event, reads, cause=cause)
+    outcome = apply_event(
+        tx,
+        row.binding,
+        event,
+        reads,
+        owner=env.psps.owner(row.binding),
+        serves=partial(serves, env.psps, row.binding),
+        cause=cause,
+    )
     if isinstance(outcome, Needs):
         # The PSP may take its time; and waiting for it is no failure of the event.
         work.fence(tx, "inbox", claimed.id, claimed.lease, LEASE)

@@ -21,9 +21,11 @@ from datetime import timedelta
 from functools import partial
 
 from paykit.engine import Environment, Flow, commit
+from paykit.engine.bindings import serves
 from paykit.errors import LeaseLost
-from paykit.operations.apply_event import Verdict, apply_event
+from paykit.operations.apply_event import apply_event
 from paykit.operations.links import find_payment, payment_keys, refund_of
+from paykit.operations.verdicts import Verdict
 from paykit.psp import (
     ChargeSnapshot,
     PaymentSnapshot,
@@ -176,8 +178,16 @@ def _apply(env: Environment, tx: Tx, each: _Event, waiting: set[str]) -> Verdict
     payment = find_payment(tx, each.row.binding, each.event.subject)
     if payment is not None and payment.id in waiting:
         return None
-    cause = f"webhook {each.event.id}"
-    outcome = apply_event(tx, each.row.binding, each.event, {}, cause=cause)
+    binding, cause = each.row.binding, f"webhook {each.event.id}"
+    outcome = apply_event(
+        tx,
+        binding,
+        each.event,
+        {},
+        owner=env.psps.owner(binding),
+        serves=partial(serves, env.psps, binding),
+        cause=cause,
+    )
     return outcome if isinstance(outcome, Verdict) else None
 
 

@@ -72,7 +72,7 @@ def _look_again(claimed: Claimed, tx: Tx) -> str:
     if claimed.attempts >= len(SCHEDULE):
         row = payments.load(tx, claimed.id, merchant=None, lock=True)
         detail = {"captured": row.captured, "refunded": row.refunded}
-        breaks.open_break(tx, row, INCOMPLETE, detail, again=True)
+        breaks.open_break(tx, row.aggregate, INCOMPLETE, detail, again=True)
         work.finish(tx, "refresh", claimed.id, claimed.lease)
         return "break"
     work.hold(tx, "refresh", claimed.id, claimed.lease, _LEASE, count=True)

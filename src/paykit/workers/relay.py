@@ -96,7 +96,7 @@ def message_of(row: EventRow) -> Message:
     return Message(
         id=str(row.id),
         type=row.type,
-        key=row.payment_id,
+        key=row.aggregate_id,
         payload=json.dumps(
             row.payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False
         ).encode(),

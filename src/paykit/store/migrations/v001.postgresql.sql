@@ -4,7 +4,8 @@
 CREATE TABLE paykit_break (
     id VARCHAR(160) NOT NULL,
     merchant_id VARCHAR(64) NOT NULL,
-    payment_id VARCHAR(64) NOT NULL,
+    aggregatetype VARCHAR(32) NOT NULL,
+    aggregateid VARCHAR(64) NOT NULL,
     kind VARCHAR(64) NOT NULL,
     detail JSONB NOT NULL,
     opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -12,7 +13,7 @@ CREATE TABLE paykit_break (
     CONSTRAINT pk_paykit_break PRIMARY KEY (id)
 )
 
-CREATE INDEX ix_paykit_break_payment_id ON paykit_break (payment_id)
+CREATE INDEX ix_paykit_break_aggregateid ON paykit_break (aggregateid)
 
 CREATE TABLE paykit_case (
     id UUID NOT NULL,
@@ -304,11 +305,82 @@ CREATE TRIGGER paykit_psp_answer_deny BEFORE UPDATE OR DELETE OR TRUNCATE ON pay
 
 ALTER TABLE paykit_psp_answer ENABLE ALWAYS TRIGGER paykit_psp_answer_deny
 
+CREATE TABLE paykit_payout (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255) NOT NULL,
+    state VARCHAR(32) NOT NULL,
+    raw_status VARCHAR(64) NOT NULL,
+    amount BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    automatic BOOLEAN NOT NULL,
+    arrival TIMESTAMP WITH TIME ZONE,
+    failure_code VARCHAR(64),
+    movements JSONB NOT NULL,
+    event_sequence INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_payout PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_payout_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_payout_counters_not_negative CHECK (event_sequence >= 0)
+)
+
+CREATE INDEX ix_paykit_payout_merchant_id_created_at_id ON paykit_payout (merchant_id, created_at, id)
+
+CREATE OR REPLACE FUNCTION paykit_payout_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN IF NEW.state <> 'pending' THEN RAISE EXCEPTION 'payout: must begin as pending' USING ERRCODE = 'check_violation'; END IF; ELSIF OLD.state <> NEW.state AND NOT ((OLD.state = 'pending' AND NEW.state = 'in_transit') OR (OLD.state = 'pending' AND NEW.state = 'paid') OR (OLD.state = 'pending' AND NEW.state = 'failed') OR (OLD.state = 'pending' AND NEW.state = 'canceled') OR (OLD.state = 'in_transit' AND NEW.state = 'paid') OR (OLD.state = 'in_transit' AND NEW.state = 'failed') OR (OLD.state = 'in_transit' AND NEW.state = 'canceled') OR (OLD.state = 'paid' AND NEW.state = 'failed') OR (OLD.state = 'paid' AND NEW.state = 'canceled')) THEN RAISE EXCEPTION 'payout: no such transition' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_payout_state_guard BEFORE INSERT OR UPDATE ON paykit_payout FOR EACH ROW EXECUTE FUNCTION paykit_payout_state_guard()
+
+CREATE OR REPLACE FUNCTION paykit_payout_deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'paykit_payout: rows are never changed or deleted' USING ERRCODE = 'integrity_constraint_violation'; END $$
+
+CREATE TRIGGER paykit_payout_deny BEFORE DELETE OR TRUNCATE ON paykit_payout FOR EACH STATEMENT EXECUTE FUNCTION paykit_payout_deny()
+
+ALTER TABLE paykit_payout ENABLE ALWAYS TRIGGER paykit_payout_deny
+
 CREATE TABLE paykit_process (
     id VARCHAR(36) NOT NULL,
     seen_ms BIGINT NOT NULL,
     CONSTRAINT pk_paykit_process PRIMARY KEY (id)
 )
+
+CREATE TABLE paykit_subscription (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255) NOT NULL,
+    state VARCHAR(32) NOT NULL,
+    raw_status VARCHAR(64) NOT NULL,
+    customer VARCHAR(255),
+    cancel_at_period_end BOOLEAN NOT NULL,
+    cancel_at TIMESTAMP WITH TIME ZONE,
+    canceled_at TIMESTAMP WITH TIME ZONE,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    current_period_end TIMESTAMP WITH TIME ZONE,
+    latest_invoice VARCHAR(255),
+    metadata JSONB NOT NULL,
+    late_invoices JSONB NOT NULL,
+    event_sequence INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_paykit_subscription PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_subscription_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_subscription_counters_not_negative CHECK (event_sequence >= 0)
+)
+
+CREATE INDEX ix_paykit_subscription_merchant_id_created_at_id ON paykit_subscription (merchant_id, created_at, id)
+
+CREATE OR REPLACE FUNCTION paykit_subscription_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN IF NEW.state <> 'unrecognized' THEN RAISE EXCEPTION 'subscription: must begin as unrecognized' USING ERRCODE = 'check_violation'; END IF; ELSIF OLD.state <> NEW.state AND NOT ((OLD.state = 'unrecognized' AND NEW.state = 'incomplete') OR (OLD.state = 'unrecognized' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'unrecognized' AND NEW.state = 'trialing') OR (OLD.state = 'unrecognized' AND NEW.state = 'active') OR (OLD.state = 'unrecognized' AND NEW.state = 'past_due') OR (OLD.state = 'unrecognized' AND NEW.state = 'unpaid') OR (OLD.state = 'unrecognized' AND NEW.state = 'paused') OR (OLD.state = 'unrecognized' AND NEW.state = 'canceled') OR (OLD.state = 'incomplete' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'incomplete' AND NEW.state = 'trialing') OR (OLD.state = 'incomplete' AND NEW.state = 'active') OR (OLD.state = 'incomplete' AND NEW.state = 'past_due') OR (OLD.state = 'incomplete' AND NEW.state = 'unpaid') OR (OLD.state = 'incomplete' AND NEW.state = 'paused') OR (OLD.state = 'incomplete' AND NEW.state = 'canceled') OR (OLD.state = 'trialing' AND NEW.state = 'incomplete') OR (OLD.state = 'trialing' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'trialing' AND NEW.state = 'active') OR (OLD.state = 'trialing' AND NEW.state = 'past_due') OR (OLD.state = 'trialing' AND NEW.state = 'unpaid') OR (OLD.state = 'trialing' AND NEW.state = 'paused') OR (OLD.state = 'trialing' AND NEW.state = 'canceled') OR (OLD.state = 'active' AND NEW.state = 'incomplete') OR (OLD.state = 'active' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'active' AND NEW.state = 'trialing') OR (OLD.state = 'active' AND NEW.state = 'past_due') OR (OLD.state = 'active' AND NEW.state = 'unpaid') OR (OLD.state = 'active' AND NEW.state = 'paused') OR (OLD.state = 'active' AND NEW.state = 'canceled') OR (OLD.state = 'past_due' AND NEW.state = 'incomplete') OR (OLD.state = 'past_due' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'past_due' AND NEW.state = 'trialing') OR (OLD.state = 'past_due' AND NEW.state = 'active') OR (OLD.state = 'past_due' AND NEW.state = 'unpaid') OR (OLD.state = 'past_due' AND NEW.state = 'paused') OR (OLD.state = 'past_due' AND NEW.state = 'canceled') OR (OLD.state = 'unpaid' AND NEW.state = 'incomplete') OR (OLD.state = 'unpaid' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'unpaid' AND NEW.state = 'trialing') OR (OLD.state = 'unpaid' AND NEW.state = 'active') OR (OLD.state = 'unpaid' AND NEW.state = 'past_due') OR (OLD.state = 'unpaid' AND NEW.state = 'paused') OR (OLD.state = 'unpaid' AND NEW.state = 'canceled') OR (OLD.state = 'paused' AND NEW.state = 'incomplete') OR (OLD.state = 'paused' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'paused' AND NEW.state = 'trialing') OR (OLD.state = 'paused' AND NEW.state = 'active') OR (OLD.state = 'paused' AND NEW.state = 'past_due') OR (OLD.state = 'paused' AND NEW.state = 'unpaid') OR (OLD.state = 'paused' AND NEW.state = 'canceled')) THEN RAISE EXCEPTION 'subscription: no such transition' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$
+
+CREATE TRIGGER paykit_subscription_state_guard BEFORE INSERT OR UPDATE ON paykit_subscription FOR EACH ROW EXECUTE FUNCTION paykit_subscription_state_guard()
+
+CREATE OR REPLACE FUNCTION paykit_subscription_deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'paykit_subscription: rows are never changed or deleted' USING ERRCODE = 'integrity_constraint_violation'; END $$
+
+CREATE TRIGGER paykit_subscription_deny BEFORE DELETE OR TRUNCATE ON paykit_subscription FOR EACH STATEMENT EXECUTE FUNCTION paykit_subscription_deny()
+
+ALTER TABLE paykit_subscription ENABLE ALWAYS TRIGGER paykit_subscription_deny
 
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,

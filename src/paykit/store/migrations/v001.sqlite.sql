@@ -4,7 +4,8 @@
 CREATE TABLE paykit_break (
     id VARCHAR(160) NOT NULL,
     merchant_id VARCHAR(64) NOT NULL,
-    payment_id VARCHAR(64) NOT NULL,
+    aggregatetype VARCHAR(32) NOT NULL,
+    aggregateid VARCHAR(64) NOT NULL,
     kind VARCHAR(64) NOT NULL,
     detail JSON NOT NULL,
     opened_at DATETIME NOT NULL,
@@ -12,7 +13,7 @@ CREATE TABLE paykit_break (
     CONSTRAINT pk_paykit_break PRIMARY KEY (id)
 )
 
-CREATE INDEX ix_paykit_break_payment_id ON paykit_break (payment_id)
+CREATE INDEX ix_paykit_break_aggregateid ON paykit_break (aggregateid)
 
 CREATE TABLE paykit_case (
     id CHAR(32) NOT NULL,
@@ -374,11 +375,102 @@ CREATE TRIGGER paykit_psp_answer_positive_rowid AFTER INSERT ON paykit_psp_answe
 
 CREATE TRIGGER paykit_psp_answer_keep_id BEFORE INSERT ON paykit_psp_answer WHEN EXISTS (SELECT 1 FROM paykit_psp_answer existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_psp_answer: the row exists'); END
 
+CREATE TABLE paykit_payout (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255) NOT NULL,
+    state VARCHAR(32) NOT NULL,
+    raw_status VARCHAR(64) NOT NULL,
+    amount BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    automatic BOOLEAN NOT NULL,
+    arrival DATETIME,
+    failure_code VARCHAR(64),
+    movements JSON NOT NULL,
+    event_sequence INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    created_at DATETIME NOT NULL,
+    updated_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_payout PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_payout_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_payout_counters_not_negative CHECK (event_sequence >= 0)
+)
+
+CREATE INDEX ix_paykit_payout_merchant_id_created_at_id ON paykit_payout (merchant_id, created_at, id)
+
+CREATE TRIGGER paykit_payout_state_first BEFORE INSERT ON paykit_payout WHEN NEW.state <> 'pending' BEGIN SELECT RAISE(ABORT, 'payout: must begin as pending'); END
+
+CREATE TRIGGER paykit_payout_state_moves BEFORE UPDATE ON paykit_payout WHEN OLD.state <> NEW.state AND NOT ((OLD.state = 'pending' AND NEW.state = 'in_transit') OR (OLD.state = 'pending' AND NEW.state = 'paid') OR (OLD.state = 'pending' AND NEW.state = 'failed') OR (OLD.state = 'pending' AND NEW.state = 'canceled') OR (OLD.state = 'in_transit' AND NEW.state = 'paid') OR (OLD.state = 'in_transit' AND NEW.state = 'failed') OR (OLD.state = 'in_transit' AND NEW.state = 'canceled') OR (OLD.state = 'paid' AND NEW.state = 'failed') OR (OLD.state = 'paid' AND NEW.state = 'canceled')) BEGIN SELECT RAISE(ABORT, 'payout: no such transition'); END
+
+CREATE TRIGGER paykit_payout_no_delete BEFORE DELETE ON paykit_payout BEGIN SELECT RAISE(ABORT, 'paykit_payout: rows are never changed or deleted'); END
+
+CREATE TRIGGER paykit_payout_keep_rowid BEFORE INSERT ON paykit_payout WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_payout existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_payout: the row exists'); END
+
+CREATE TRIGGER paykit_payout_positive_rowid AFTER INSERT ON paykit_payout WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_payout: a rowid below zero'); END
+
+CREATE TRIGGER paykit_payout_keep_id BEFORE INSERT ON paykit_payout WHEN EXISTS (SELECT 1 FROM paykit_payout existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(IGNORE); END
+
+CREATE TRIGGER paykit_payout_keep_binding_psp_reference BEFORE INSERT ON paykit_payout WHEN EXISTS (SELECT 1 FROM paykit_payout existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(IGNORE); END
+
+CREATE TRIGGER paykit_payout_leave_id BEFORE UPDATE ON paykit_payout WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_payout existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_payout: the row exists'); END
+
+CREATE TRIGGER paykit_payout_leave_binding_psp_reference BEFORE UPDATE ON paykit_payout WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_payout existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_payout: the row exists'); END
+
+CREATE TRIGGER paykit_payout_leave_rowid BEFORE UPDATE ON paykit_payout WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_payout: the row exists'); END
+
 CREATE TABLE paykit_process (
     id VARCHAR(36) NOT NULL,
     seen_ms BIGINT NOT NULL,
     CONSTRAINT pk_paykit_process PRIMARY KEY (id)
 )
+
+CREATE TABLE paykit_subscription (
+    id VARCHAR(64) NOT NULL,
+    merchant_id VARCHAR(64) NOT NULL,
+    binding VARCHAR(255) NOT NULL,
+    psp_reference VARCHAR(255) NOT NULL,
+    state VARCHAR(32) NOT NULL,
+    raw_status VARCHAR(64) NOT NULL,
+    customer VARCHAR(255),
+    cancel_at_period_end BOOLEAN NOT NULL,
+    cancel_at DATETIME,
+    canceled_at DATETIME,
+    ended_at DATETIME,
+    current_period_end DATETIME,
+    latest_invoice VARCHAR(255),
+    metadata JSON NOT NULL,
+    late_invoices JSON NOT NULL,
+    event_sequence INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    created_at DATETIME NOT NULL,
+    updated_at DATETIME NOT NULL,
+    CONSTRAINT pk_paykit_subscription PRIMARY KEY (id),
+    CONSTRAINT uq_paykit_subscription_binding_psp_reference UNIQUE (binding, psp_reference),
+    CONSTRAINT ck_paykit_subscription_counters_not_negative CHECK (event_sequence >= 0)
+)
+
+CREATE INDEX ix_paykit_subscription_merchant_id_created_at_id ON paykit_subscription (merchant_id, created_at, id)
+
+CREATE TRIGGER paykit_subscription_state_first BEFORE INSERT ON paykit_subscription WHEN NEW.state <> 'unrecognized' BEGIN SELECT RAISE(ABORT, 'subscription: must begin as unrecognized'); END
+
+CREATE TRIGGER paykit_subscription_state_moves BEFORE UPDATE ON paykit_subscription WHEN OLD.state <> NEW.state AND NOT ((OLD.state = 'unrecognized' AND NEW.state = 'incomplete') OR (OLD.state = 'unrecognized' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'unrecognized' AND NEW.state = 'trialing') OR (OLD.state = 'unrecognized' AND NEW.state = 'active') OR (OLD.state = 'unrecognized' AND NEW.state = 'past_due') OR (OLD.state = 'unrecognized' AND NEW.state = 'unpaid') OR (OLD.state = 'unrecognized' AND NEW.state = 'paused') OR (OLD.state = 'unrecognized' AND NEW.state = 'canceled') OR (OLD.state = 'incomplete' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'incomplete' AND NEW.state = 'trialing') OR (OLD.state = 'incomplete' AND NEW.state = 'active') OR (OLD.state = 'incomplete' AND NEW.state = 'past_due') OR (OLD.state = 'incomplete' AND NEW.state = 'unpaid') OR (OLD.state = 'incomplete' AND NEW.state = 'paused') OR (OLD.state = 'incomplete' AND NEW.state = 'canceled') OR (OLD.state = 'trialing' AND NEW.state = 'incomplete') OR (OLD.state = 'trialing' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'trialing' AND NEW.state = 'active') OR (OLD.state = 'trialing' AND NEW.state = 'past_due') OR (OLD.state = 'trialing' AND NEW.state = 'unpaid') OR (OLD.state = 'trialing' AND NEW.state = 'paused') OR (OLD.state = 'trialing' AND NEW.state = 'canceled') OR (OLD.state = 'active' AND NEW.state = 'incomplete') OR (OLD.state = 'active' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'active' AND NEW.state = 'trialing') OR (OLD.state = 'active' AND NEW.state = 'past_due') OR (OLD.state = 'active' AND NEW.state = 'unpaid') OR (OLD.state = 'active' AND NEW.state = 'paused') OR (OLD.state = 'active' AND NEW.state = 'canceled') OR (OLD.state = 'past_due' AND NEW.state = 'incomplete') OR (OLD.state = 'past_due' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'past_due' AND NEW.state = 'trialing') OR (OLD.state = 'past_due' AND NEW.state = 'active') OR (OLD.state = 'past_due' AND NEW.state = 'unpaid') OR (OLD.state = 'past_due' AND NEW.state = 'paused') OR (OLD.state = 'past_due' AND NEW.state = 'canceled') OR (OLD.state = 'unpaid' AND NEW.state = 'incomplete') OR (OLD.state = 'unpaid' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'unpaid' AND NEW.state = 'trialing') OR (OLD.state = 'unpaid' AND NEW.state = 'active') OR (OLD.state = 'unpaid' AND NEW.state = 'past_due') OR (OLD.state = 'unpaid' AND NEW.state = 'paused') OR (OLD.state = 'unpaid' AND NEW.state = 'canceled') OR (OLD.state = 'paused' AND NEW.state = 'incomplete') OR (OLD.state = 'paused' AND NEW.state = 'incomplete_expired') OR (OLD.state = 'paused' AND NEW.state = 'trialing') OR (OLD.state = 'paused' AND NEW.state = 'active') OR (OLD.state = 'paused' AND NEW.state = 'past_due') OR (OLD.state = 'paused' AND NEW.state = 'unpaid') OR (OLD.state = 'paused' AND NEW.state = 'canceled')) BEGIN SELECT RAISE(ABORT, 'subscription: no such transition'); END
+
+CREATE TRIGGER paykit_subscription_no_delete BEFORE DELETE ON paykit_subscription BEGIN SELECT RAISE(ABORT, 'paykit_subscription: rows are never changed or deleted'); END
+
+CREATE TRIGGER paykit_subscription_keep_rowid BEFORE INSERT ON paykit_subscription WHEN NEW.rowid >= 0 AND EXISTS (SELECT 1 FROM paykit_subscription existing WHERE existing.rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'paykit_subscription: the row exists'); END
+
+CREATE TRIGGER paykit_subscription_positive_rowid AFTER INSERT ON paykit_subscription WHEN NEW.rowid < 0 BEGIN SELECT RAISE(ABORT, 'paykit_subscription: a rowid below zero'); END
+
+CREATE TRIGGER paykit_subscription_keep_id BEFORE INSERT ON paykit_subscription WHEN EXISTS (SELECT 1 FROM paykit_subscription existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(IGNORE); END
+
+CREATE TRIGGER paykit_subscription_keep_binding_psp_reference BEFORE INSERT ON paykit_subscription WHEN EXISTS (SELECT 1 FROM paykit_subscription existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(IGNORE); END
+
+CREATE TRIGGER paykit_subscription_leave_id BEFORE UPDATE ON paykit_subscription WHEN (OLD.id IS NOT NEW.id) AND EXISTS (SELECT 1 FROM paykit_subscription existing WHERE existing.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'paykit_subscription: the row exists'); END
+
+CREATE TRIGGER paykit_subscription_leave_binding_psp_reference BEFORE UPDATE ON paykit_subscription WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_subscription existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_subscription: the row exists'); END
+
+CREATE TRIGGER paykit_subscription_leave_rowid BEFORE UPDATE ON paykit_subscription WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_subscription: the row exists'); END
 
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,

@@ -13,7 +13,9 @@ from paykit.store.schema.ledger import (
 from paykit.store.schema.messages import event, inbox, inbox_action, work
 from paykit.store.schema.operations import attempt, operation, psp_answer
 from paykit.store.schema.payments import claim, live_reference, payment, refund
+from paykit.store.schema.payouts import payout
 from paykit.store.schema.processes import process
+from paykit.store.schema.subscriptions import subscription
 from paykit.store.schema.version import schema_version
 from paykit.store.schema.watching import alarm, event_cursor
 
@@ -35,10 +37,12 @@ __all__ = [
     "metadata",
     "operation",
     "payment",
+    "payout",
     "process",
     "psp_answer",
     "reconciliation_break",
     "refund",
     "schema_version",
+    "subscription",
     "work",
 ]

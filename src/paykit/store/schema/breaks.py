@@ -13,10 +13,12 @@ reconciliation_break = Table(
     metadata,
     Column("id", String(160), primary_key=True),
     Column("merchant_id", Id, nullable=False),
-    Column("payment_id", Id, nullable=False, index=True),
+    Column("aggregatetype", String(32), nullable=False),
+    Column("aggregateid", Id, nullable=False, index=True),
     Column("kind", String(64), nullable=False),
     Column("detail", Json, nullable=False),
     Column("opened_at", UtcDateTime, nullable=False),
     Column("resolved_at", UtcDateTime),
 )
-"""One reconciliation break: what the PSP shows is accepted, and does not match."""
+"""One reconciliation break: what the PSP shows is accepted, and does not match. What it
+is about is named as in `paykit.store.schema.messages.event`."""

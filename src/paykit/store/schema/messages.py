@@ -44,9 +44,9 @@ event = Table(
     Column("occurred_at", UtcDateTime, nullable=False),
     UniqueConstraint("aggregateid", "sequence"),
 )
-"""What happened to a payment, and why. INSERT-only; no payer data. `sequence` counts
-from 1 per payment and is given under the payment's row lock; `cause` names the
-operation, webhook or read that brought it."""
+"""What happened to a payment or a payout (`aggregatetype`), and why. INSERT-only; no
+payer data. `sequence` counts from 1 per `aggregateid` and is given under the lock of
+its row; `cause` names the operation, webhook or read that brought it."""
 
 inbox = Table(
     "paykit_inbox",

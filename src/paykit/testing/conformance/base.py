@@ -96,6 +96,16 @@ class Base:
         pytest.skip("no `webhook` fixture: there is no genuine webhook to start from")
 
     @pytest.fixture
+    def payout(self) -> str:
+        """Return the id of a payout of the test account, in whatever state."""
+        pytest.skip("no `payout` fixture: paykit starts none itself")
+
+    @pytest.fixture
+    def subscription(self) -> str:
+        """Return the id of a subscription of the test account that has an invoice."""
+        pytest.skip("no `subscription` fixture: paykit starts none itself")
+
+    @pytest.fixture
     def runner(self) -> Iterator[asyncio.Runner]:
         """One event loop for the whole test, so that connections outlive a call."""
         with asyncio.Runner() as runner:

@@ -11,9 +11,11 @@ from paykit.testing.conformance.keys import KeyRules
 from paykit.testing.conformance.listing import ListingRules
 from paykit.testing.conformance.parts import PartsRules
 from paykit.testing.conformance.paying import PayingRules
+from paykit.testing.conformance.paying_out import PayingOutRules
 from paykit.testing.conformance.preparing import PreparingRules
 from paykit.testing.conformance.reading import ReadingRules
 from paykit.testing.conformance.refunding import RefundingRules
+from paykit.testing.conformance.subscribing import SubscribingRules
 from paykit.testing.conformance.trouble import TroubleRules
 from paykit.testing.conformance.updating import UpdatingRules
 from paykit.testing.conformance.webhooks import WebhookRules
@@ -32,6 +34,8 @@ class PspConformance(
     KeyRules,
     ReadingRules,
     BalanceRules,
+    PayingOutRules,
+    SubscribingRules,
     ListingRules,
     TroubleRules,
     WebhookRules,

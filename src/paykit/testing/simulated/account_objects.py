@@ -91,7 +91,7 @@ class SimEndpoint(Row):
 
 @dataclass(slots=True, kw_only=True)
 class SimTestClock(Row):
-    """A test clock; Stripe's move billing objects, of which there are none here."""
+    """A test clock; Stripe's move billing objects, this one moves nothing."""
 
     id: str
     created: datetime

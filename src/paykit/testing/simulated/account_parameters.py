@@ -96,6 +96,8 @@ TAKES: Final[Mapping[str, Mapping[str, Kind]]] = {
     "update_setup": _SETUP,
     "confirm_setup": _SETUP_CONFIRMATION,
     "cancel_setup": {"cancellation_reason": "text"},
+    "read_subscription": {},
+    "read_invoice": {},
     "search_payments": _SEARCH,
     "search_charges": _SEARCH,
     "create_clock": {"frozen_time": "number", "name": "text"},

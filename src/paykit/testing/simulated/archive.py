@@ -20,6 +20,7 @@ from paykit.testing.simulated.account_objects import (
     SimTestClock,
 )
 from paykit.testing.simulated.admission import Account
+from paykit.testing.simulated.billing_objects import SimInvoice, SimSubscription
 from paykit.testing.simulated.claims import SimDispute, SimReview, SimWarning
 from paykit.testing.simulated.idempotency import Remembered
 from paykit.testing.simulated.objects import (
@@ -44,6 +45,8 @@ TABLES: Final[Mapping[str, type]] = {
     "warnings": SimWarning,
     "payouts": SimPayout,
     "setups": SimSetupIntent,
+    "subscriptions": SimSubscription,
+    "invoices": SimInvoice,
     "endpoints": SimEndpoint,
     "clocks": SimTestClock,
 }

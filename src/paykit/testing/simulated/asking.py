@@ -20,9 +20,12 @@ from paykit.psp import (
     ListWebhookEndpoints,
     ReadCharge,
     ReadDispute,
+    ReadInvoice,
     ReadPayment,
+    ReadPayout,
     ReadRefund,
     ReadRequest,
+    ReadSubscription,
     Request,
     SearchPayments,
     UpdatePayment,
@@ -31,6 +34,7 @@ from paykit.psp import (
 __all__ = ["ask"]
 
 _SHOW_CHARGE: Final = ["latest_charge"]
+_SHOW_MOVEMENTS: Final = ["balance_transaction", "failure_balance_transaction"]
 _LONGEST_PAGE: Final = 100
 _CANCEL_REASONS: Final = frozenset(
     {"abandoned", "duplicate", "fraudulent", "requested_by_customer"}
@@ -144,6 +148,12 @@ def _read(request: ReadRequest) -> tuple[str, Mapping[str, object]]:
             return charge, {}
         case ReadDispute(dispute=dispute):
             return dispute, {}
+        case ReadPayout(payout=payout):
+            return payout, {"expand": _SHOW_MOVEMENTS}
+        case ReadSubscription(subscription=subscription):
+            return subscription, {}
+        case ReadInvoice(invoice=invoice):
+            return invoice, {}
         case FindPayment(since=since):
             # Down to the second: `created` has no finer resolution.
             created = {"gte": int(since.timestamp())}

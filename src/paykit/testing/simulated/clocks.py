@@ -2,7 +2,7 @@
 Test clocks: created, moved forward, read and deleted.
 
 At Stripe a clock moves billing objects (subscriptions, invoices) and nothing else:
-payments, disputes and payouts do not follow it. There are no billing objects here, so
+payments, disputes and payouts do not follow it. Subscriptions do not either here:
 advancing a clock changes the clock alone. The time of everything else is the world's.
 Source: https://docs.stripe.com/billing/testing/test-clocks.
 """

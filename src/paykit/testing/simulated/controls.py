@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final, TypeAlias, TypeVar
 
 from paykit.testing.simulated import (
+    billing,
     disputes,
     fraud_warnings,
     payouts,
@@ -16,6 +17,7 @@ from paykit.testing.simulated import (
     webhook_endpoints,
 )
 from paykit.testing.simulated.account_objects import SimEndpoint
+from paykit.testing.simulated.billing_objects import SimSubscription
 from paykit.testing.simulated.errors import not_found, unexpected_state
 from paykit.testing.simulated.objects import DEFAULT_ACCOUNT, SimCharge
 from paykit.testing.simulated.state import Shared, State
@@ -97,6 +99,61 @@ class Controls:
             state, row = _row(states, lambda one: one.payouts, "payout", payout)
             payouts.advance(state, row, status)
 
+    def start_subscription(
+        self,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        amount: int = 1000,
+        currency: str = "usd",
+        paid: bool = True,
+        account: str = DEFAULT_ACCOUNT,
+    ) -> str:
+        """
+        Let somebody subscribe on a hosted page and return the subscription's id.
+
+        A period costs `amount` minor units. Without `paid` the first invoice stays
+        open, and the subscription ``incomplete``.
+        """
+        with self._unasked(account) as states:
+            started = billing.start(
+                states[0], metadata or {}, amount, currency, paid=paid
+            )
+            return started.id
+
+    def renew_subscription(self, subscription: str) -> None:
+        """Let the period end: the next one is paid, or a planned cancellation comes."""
+        with self._unasked(DEFAULT_ACCOUNT) as states:
+            billing.renew(*_subscription(states, subscription))
+
+    def fail_renewal(self, subscription: str) -> None:
+        """Let the period end and the charge for the next one fail: ``past_due``."""
+        with self._unasked(DEFAULT_ACCOUNT) as states:
+            billing.fail_renewal(*_subscription(states, subscription))
+
+    def pay_invoice(self, invoice: str) -> None:
+        """Let an open invoice be paid, also of a subscription that has ended."""
+        with self._unasked(DEFAULT_ACCOUNT) as states:
+            state, row = _row(states, lambda one: one.invoices, "invoice", invoice)
+            billing.pay(state, row)
+
+    def cancel_subscription(
+        self, subscription: str, *, at_period_end: bool = False
+    ) -> None:
+        """
+        End a subscription, at once or with its period.
+
+        The latter can be taken back with `keep_subscription`. One whose first invoice
+        is not paid expires.
+        """
+        with self._unasked(DEFAULT_ACCOUNT) as states:
+            state, row = _subscription(states, subscription)
+            billing.cancel(state, row, at_period_end=at_period_end)
+
+    def keep_subscription(self, subscription: str) -> None:
+        """Take back that a subscription is to end with its period."""
+        with self._unasked(DEFAULT_ACCOUNT) as states:
+            billing.keep(*_subscription(states, subscription))
+
     def complete_setup(self, setup: str, *, success: bool = True) -> None:
         """Let the payer pass 3-D Secure for a setup intent, or fail it."""
         with self._unasked(DEFAULT_ACCOUNT) as states:
@@ -142,6 +199,12 @@ def _row(
         if reference in table(state):
             return state, table(state)[reference]
     raise not_found(kind, reference, param=kind)
+
+
+def _subscription(
+    states: Iterable[State], subscription: str
+) -> tuple[State, SimSubscription]:
+    return _row(states, lambda one: one.subscriptions, "subscription", subscription)
 
 
 def _charged(states: Iterable[State], payment: str) -> tuple[State, SimCharge]:

@@ -31,7 +31,11 @@ class Effects:
     """Refunds that did not fail, without the release of what was not captured."""
     refunded: Mapping[str, int]
     balance: Mapping[str, int]
-    """By currency, not by payment: the net of all movements on our balance."""
+    """
+    By currency, not by payment: the net of all movements on our balance.
+
+    Without payouts if payments were chosen: these pay out no payment in particular.
+    """
 
     def as_json(self) -> Json:
         """Return it as plain values."""
@@ -49,6 +53,8 @@ def effects_of(states: Iterable[State], metadata: Mapping[str, str]) -> Effects:
             if metadata.items() <= intent.metadata.items()
         }
         tally.count(state, chosen)
+        if not metadata:
+            tally.count_payouts(state)
     return Effects(
         charges=dict(tally.charges),
         attempts=dict(tally.attempts),
@@ -89,9 +95,14 @@ class _Tally:
         self._count_charges(state, chosen)
         self._count_refunds(state, chosen)
         for movement in state.balance.values():
-            # A payout goes back to no charge.
             charge = state.charges.get(movement.charge or "")
             if charge is not None and charge.intent in chosen:
+                self.balance[movement.currency] += movement.amount - movement.fee
+
+    def count_payouts(self, state: State) -> None:
+        """Add what payouts moved on the balance of one account."""
+        for movement in state.balance.values():
+            if movement.source in state.payouts:
                 self.balance[movement.currency] += movement.amount - movement.fee
 
     def _count_charges(self, state: State, chosen: Collection[str]) -> None:

@@ -72,6 +72,8 @@ READS: Final[Mapping[str, tuple[str, str]]] = {
     "read_payout": ("payouts", "payout"),
     "read_webhook_endpoint": ("endpoints", "webhook_endpoint"),
     "read_setup": ("setups", "setupintent"),
+    "read_subscription": ("subscriptions", "subscription"),
+    "read_invoice": ("invoices", "invoice"),
 }
 """Endpoints that show one object: where it is kept, and what it is called."""
 

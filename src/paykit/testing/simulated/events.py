@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from paykit.psp import Named, PspEvent, SignatureInvalid, Subject, WebhookEnvelope
 from paykit.testing.simulated.objects import Json
 from paykit.testing.simulated.read import read_object, read_text, read_time
+from paykit.testing.simulated.read_billing import read_invoice, read_subscription
 from paykit.testing.simulated.render import API_VERSION
 
 __all__ = ["read_envelope", "read_event"]
@@ -49,8 +51,16 @@ _READABLE: Final = {
     "charge": "charge",
     "refund": "refund",
     "dispute": "dispute",
+    "payout": "payout",
+    "subscription": "subscription",
+    "invoice": "invoice",
 }
 """The kinds of objects that can be read again, in paykit's words."""
+
+_BILLING: Final[Mapping[str, Callable[[Json], Subject]]] = {
+    "subscription": read_subscription,
+    "invoice": read_invoice,
+}
 
 
 def _subject(event: Json) -> Subject:
@@ -64,7 +74,8 @@ def _subject(event: Json) -> Subject:
     if event.get("api_version") != API_VERSION and thing.get("object") in _READABLE:
         return _named(thing, "object")
     # Events are stored: they must not carry what a payer's browser may use.
-    return read_object({**thing, "client_secret": None})
+    read = _BILLING.get(str(thing.get("object")), read_object)
+    return read({**thing, "client_secret": None})
 
 
 def _named(thing: object, kind: str) -> Named | None:

@@ -12,6 +12,7 @@ from paykit.testing.simulated.account_objects import (
     SimSetupIntent,
     SimTestClock,
 )
+from paykit.testing.simulated.billing_objects import SimInvoice, SimSubscription
 from paykit.testing.simulated.claims import SimDispute, SimReview, SimWarning
 from paykit.testing.simulated.movements import SimBalanceTransaction
 from paykit.testing.simulated.rows import Row
@@ -191,5 +192,7 @@ SimObject: TypeAlias = (
     | SimSetupIntent
     | SimEndpoint
     | SimTestClock
+    | SimSubscription
+    | SimInvoice
 )
 """Whatever the provider can show."""

@@ -22,7 +22,7 @@ from paykit.psp import (
     Succeeded,
     WebhookEnvelope,
 )
-from paykit.testing.simulated import events, read, read_lists
+from paykit.testing.simulated import events, read, read_billing, read_lists
 from paykit.testing.simulated.asking import ask
 from paykit.testing.simulated.endpoints import WRITES
 from paykit.testing.simulated.exchange import ApiRequest, Reply
@@ -244,6 +244,9 @@ _READERS: Final[Mapping[str, Callable[[Json], Snapshot]]] = {
     "read_refund": read.read_refund,
     "read_charge": read.read_charge,
     "read_dispute": read.read_dispute,
+    "read_payout": read.read_payout,
+    "read_subscription": read_billing.read_subscription,
+    "read_invoice": read_billing.read_invoice,
     "find_refund": read.read_refund,
     "search_payments": read.read_payment,
     "list_balance_transactions": _read_movements,

@@ -21,6 +21,8 @@ from paykit.psp import (
     NextAction,
     PaymentSnapshot,
     PaymentStatus,
+    PayoutSnapshot,
+    PayoutStatus,
     RefundSnapshot,
     RefundStatus,
     ReviewSnapshot,
@@ -36,6 +38,7 @@ __all__ = [
     "read_dispute",
     "read_object",
     "read_payment",
+    "read_payout",
     "read_refund",
     "read_rows",
     "read_text",
@@ -55,6 +58,8 @@ _STATUSES: Final = {
 _REFUND_STATUSES: Final = frozenset(RefundStatus) - {RefundStatus.UNRECOGNIZED}
 
 _DISPUTE_STATUSES: Final = frozenset(DisputeStatus) - {DisputeStatus.UNRECOGNIZED}
+
+_PAYOUT_STATUSES: Final = frozenset(PayoutStatus) - {PayoutStatus.UNRECOGNIZED}
 
 _EXPIRED: Final = ("automatic", "expired")
 """The provider's own reasons for canceling a hold that ran out."""
@@ -77,7 +82,9 @@ def read_object(body: Json) -> Subject:
             return _read_review(body)
         case "radar.early_fraud_warning":
             return _read_fraud_warning(body)
-        case "payout" | "setup_intent":
+        case "payout":
+            return read_payout(body)
+        case "setup_intent":
             return _read_unbooked(body)
         case _:
             return None
@@ -178,6 +185,26 @@ def read_dispute(body: Json) -> DisputeSnapshot:
         movements=tuple(map(read_balance_transaction, read_rows({"data": moved}))),
         created=read_time(body.get("created")),
         metadata=_metadata(body),
+    )
+
+
+def read_payout(body: Json) -> PayoutSnapshot:
+    """Return the snapshot of a ``payout``; its movements may be expanded or not."""
+    raw = read_text(body, "status")
+    known = raw in _PAYOUT_STATUSES
+    moved = (body.get("balance_transaction"), body.get("failure_balance_transaction"))
+    shown = (one for one in moved if isinstance(one, dict))
+    return PayoutSnapshot(
+        reference=read_text(body, "id"),
+        status=PayoutStatus(raw) if known else PayoutStatus.UNRECOGNIZED,
+        raw_status=raw,
+        amount=_number(body, "amount"),
+        currency=read_text(body, "currency"),
+        automatic=body.get("automatic") is True,
+        arrival=read_time(body.get("arrival_date")),
+        failure_code=_optional(body, "failure_code"),
+        movements=tuple(map(read_balance_transaction, shown)),
+        named=tuple(one for one in moved if isinstance(one, str)),
     )
 
 

@@ -17,6 +17,8 @@ _NEEDED: Final = (
     "payment_intent.canceled",
     "payment_intent.payment_failed",
     "payment_intent.succeeded",
+    "payout.created",
+    "payout.failed",
     "refund.created",
     "refund.failed",
 )

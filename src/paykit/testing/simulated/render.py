@@ -11,6 +11,7 @@ from paykit.testing.simulated.account_objects import (
     SimSetupIntent,
     SimTestClock,
 )
+from paykit.testing.simulated.billing_objects import SimInvoice, SimSubscription
 from paykit.testing.simulated.claims import SimDispute, SimReview, SimWarning
 from paykit.testing.simulated.errors import ProviderError
 from paykit.testing.simulated.objects import (
@@ -24,6 +25,7 @@ from paykit.testing.simulated.objects import (
     SimRefund,
 )
 from paykit.testing.simulated.render_account import render_account
+from paykit.testing.simulated.render_billing import render_billing
 from paykit.testing.simulated.render_claims import render_claim
 from paykit.testing.simulated.render_payments import (
     decline_details,
@@ -57,6 +59,8 @@ def render(subject: SimObject) -> Json:
             return render_claim(subject, _balance_transaction)
         case SimPayout() | SimSetupIntent() | SimEndpoint() | SimTestClock():
             return render_account(subject)
+        case SimSubscription() | SimInvoice():
+            return render_billing(subject)
     assert_never(subject)
 
 

@@ -15,6 +15,7 @@ from paykit.testing.simulated.account_objects import (
     SimSetupIntent,
     SimTestClock,
 )
+from paykit.testing.simulated.billing_objects import SimInvoice, SimSubscription
 from paykit.testing.simulated.claims import SimDispute, SimReview, SimWarning
 from paykit.testing.simulated.errors import not_found
 from paykit.testing.simulated.objects import (
@@ -80,6 +81,8 @@ class State:
     warnings: dict[str, SimWarning] = field(default_factory=dict)
     payouts: dict[str, SimPayout] = field(default_factory=dict)
     setups: dict[str, SimSetupIntent] = field(default_factory=dict)
+    subscriptions: dict[str, SimSubscription] = field(default_factory=dict)
+    invoices: dict[str, SimInvoice] = field(default_factory=dict)
     endpoints: dict[str, SimEndpoint] = field(default_factory=dict)
     clocks: dict[str, SimTestClock] = field(default_factory=dict)
     unposted: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ A seed aims at one triple. Chance alone would need far more seeds to have met ea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from hashlib import blake2b
 from typing import Final
@@ -18,13 +18,13 @@ from paykit.testing.simulation.triples import Triple
 from paykit.testing.simulation.weather import Weather
 
 __all__ = [
-    "ROUGHER",
     "SCENES",
+    "WEATHERS",
     "begun_by_hosts",
     "keys_of",
-    "rougher",
     "scenes_of",
     "target_of",
+    "weather_for",
 ]
 
 SCENES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -33,26 +33,38 @@ SCENES: Final[Mapping[str, tuple[str, ...]]] = {
     "payment.capture": ("manual", "capture_and_refund", "in_parts", "expired"),
     "payment.cancel": ("manual",),
     "payment.refund": ("automatic", "capture_and_refund", "slow_refunds", "disputed"),
-    "person": ("outage",),
+    "person": ("given_up",),
+    "person look_again": ("in_doubt",),
     "refresh": ("refreshed", "disputed", "slow_refunds"),
+    "refresh end": ("unheard",),
     "_disputes": ("disputed",),
     "_give_up_gap": ("forgotten",),
     "_singly": ("several",),
     "_waiting_refunds": ("slow_refunds",),
-    "end": ("refreshed",),
     "outage": ("outage",),
 }
-"""By function, by who or by fault: the scenarios that have it; not listed is any."""
+"""By who and function, function, who or fault: the scenarios that have it; else any."""
 
-ROUGHER: Final[Mapping[str, Mapping[str, float]]] = {
+_FINE: Final = {name: rate / 10 for name, rate in asdict(Weather()).items()}
+"""Little goes wrong, so that a long story gets to its end."""
+
+WEATHERS: Final[Mapping[str, Mapping[str, float]]] = {
     "Engine.resume": {"crash_after": 0.08},
     "_read": {"answer_lost": 0.3},
     "_send": {"not_sent": 0.3},
     "_singly": {"not_published": 0.4},
     "_one_by_one": {"suspended": 0.15},
-    "end": {"answer_lost": 0.3, "crash_after": 0.1},
+    "_give_back": {"handler_fails": 0.3},
+    "clock_next": {"night": 0.02},
+    "person end": _FINE,
+    "person resolve_case": _FINE,
+    "read_subject": {"night": 0.02},
+    "refresh end": _FINE,
 }
-"""By function: what has to go wrong before, more often than usual."""
+"""The same way: how often what goes wrong, other than usual."""
+
+_SPECIAL: Final = frozenset({"given_up", "in_doubt", "unheard"})
+"""Scenarios that nobody tells who does not aim at what is in them."""
 
 _BEGUN: Final = frozenset({"Engine.take_over", "finish"})
 """What finishes an operation that a host began in a transaction of its own."""
@@ -79,14 +91,14 @@ def scenes_of(target: Triple | None) -> list[str]:
     for name in keys_of(target):
         if name in SCENES:
             return list(SCENES[name])
-    return list(SCENARIOS)
+    return [name for name in SCENARIOS if name not in _SPECIAL]
 
 
-def rougher(weather: Weather, target: Triple | None) -> Weather:
-    """Return `weather` with more of what leads to `target`."""
+def weather_for(weather: Weather, target: Triple | None) -> Weather:
+    """Return `weather` with more of what leads to `target`, and less of the rest."""
     for name in keys_of(target):
-        if name in ROUGHER:
-            return replace(weather, **ROUGHER[name])
+        if name in WEATHERS:
+            return replace(weather, **WEATHERS[name])
     return weather
 
 
@@ -96,7 +108,8 @@ def begun_by_hosts(target: Triple | None) -> bool:
 
 
 def keys_of(target: Triple | None) -> tuple[str, ...]:
-    """Return the function of a boundary, who comes to it, and the fault."""
+    """Return who comes to which function, the function, who, and the fault."""
     if target is None:
         return ()
-    return target.boundary.place.function, target.boundary.who, target.fault
+    who, function = target.boundary.who, target.boundary.place.function
+    return f"{who} {function}", function, who, target.fault

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from paykit.engine import Engine, Flow, Operation, commit, sleep
+from paykit.engine import Commit, Effect, Engine, Flow, Operation, commit, sleep
 from paykit.errors import (
     InProgress,
     LeaseLost,
@@ -102,6 +103,12 @@ class Cast:
     dropped: set[str] = field(default_factory=set)
     """Webhooks that the PSP never pushes again, by event id."""
     pauses: tuple[timedelta, ...] = LATER
+    only: tuple[str, ...] = ()
+    """The duties that workers have before it is calm; all, if none is named."""
+    looks_again: float = 0.0
+    """How many persons have a case looked at again before they decide it."""
+    aftermaths: int = 4
+    """How often the workers come back to what is left while everything breaks."""
     begun: float = 0.0
     """How many callers begin inside a transaction of their own, as a probability."""
 
@@ -135,19 +142,33 @@ class Cast:
     def person(self, operation_id: str) -> None:
         """Somebody who decides a case: it was not executed, or look again."""
         release = self.release()
-        flow = _decide(release.engine, operation_id)
+        again = self.stage.disasters.chance(self.looks_again)
+        flow = (_look if again else _decide)(release.engine, operation_id)
         self.stage.enter("person", flow, who="person", skew=release.skew)
 
     def quitter(
-        self, name: str, op: Operation[Any, Any], key: str, fields: dict[str, object]
+        self,
+        name: str,
+        op: Operation[Any, Any],
+        key: str,
+        fields: dict[str, object],
+        *,
+        dies_of: type[Effect] = Commit,
+        then: Callable[[], None] | None = None,
     ) -> None:
-        """A caller that dies after the first commit and is missed for two hours."""
+        """
+        A caller that dies of its first `dies_of`, and is missed for two hours.
+
+        It does not hear of it: what it committed is there, what it asked for executed.
+        """
         flow = calls.call(self.release().engine, op, key, MERCHANT, fields)
-        self.stage.enter(
-            name,
-            _first_effect_of(flow),
-            lambda result: self.stage.pass_time(timedelta(hours=2)),
-        )
+
+        def ended(result: Any) -> None:
+            self.stage.pass_time(timedelta(hours=2))
+            if then is not None:
+                then()
+
+        self.stage.enter(name, _until(flow, dies_of), ended)
 
     def _try(self, call: _Call, *, pause: float, left: int) -> None:
         """Call once, on the machine that happens to get it."""
@@ -272,10 +293,18 @@ def _decide(engine: Engine, operation_id: str) -> Flow[object]:
             )
         )
     except NotAllowed:
-        again = resolve_case.look_again(engine, operation_id, actor="heidi")
-        return (yield from again)
+        return (yield from _look(engine, operation_id))
 
 
-def _first_effect_of(flow: Flow[Any]) -> Flow[None]:
-    yield next(flow)
-    flow.close()
+def _look(engine: Engine, operation_id: str) -> Flow[object]:
+    return resolve_case.look_again(engine, operation_id, actor="heidi")
+
+
+def _until(flow: Flow[Any], last: type[Effect]) -> Flow[None]:
+    """Perform what `flow` asks for, up to its first effect of the kind `last`."""
+    with suppress(StopIteration):
+        effect = next(flow)
+        while not isinstance(effect, last):
+            effect = flow.send((yield effect))
+        yield effect
+        flow.close()

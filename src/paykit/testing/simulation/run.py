@@ -24,9 +24,9 @@ from paykit.testing.simulated import SimulatedProvider, SimulatedPsp
 from paykit.testing.simulation import host
 from paykit.testing.simulation.aims import (
     begun_by_hosts,
-    rougher,
     scenes_of,
     target_of,
+    weather_for,
 )
 from paykit.testing.simulation.cast import MERCHANT, Cast
 from paykit.testing.simulation.invariants import violations
@@ -56,8 +56,6 @@ _CALM_ROUNDS: Final = 90
 _HELD_FOR: Final = timedelta(days=7)
 """How long the simulated PSP holds an authorization."""
 _ROUND: Final = timedelta(hours=2)
-_AFTERMATHS: Final = 4
-"""How often the workers come back to what is left while everything still breaks."""
 _OFTEN: Final = 0.6
 _SELDOM: Final = 0.15
 _NO_SKEW: Final = timedelta(0)
@@ -102,13 +100,13 @@ def simulate(database: Database, seed: int, weather: Weather | None = None) -> S
     host.forget(database)
     dice = random.Random(seed)
     target = target_of(seed, all_triples()) if weather is None else None
-    cast = _cast(database, dice, weather or rougher(Weather(), target))
+    cast = _cast(database, dice, weather or weather_for(Weather(), target))
     cast.stage.disasters.target = target
     cast.begun = _OFTEN if begun_by_hosts(target) else _SELDOM
     name = dice.choice(scenes_of(target))
     SCENARIOS[name](cast)
     _work(cast, rounds=14)
-    for _ in range(_AFTERMATHS):
+    for _ in range(cast.aftermaths):
         cast.stage.pass_time(dice.choice(cast.pauses))
         _person_decides(cast)
         _work(cast, rounds=10)
@@ -127,7 +125,7 @@ def simulate(database: Database, seed: int, weather: Weather | None = None) -> S
 def _work(cast: Cast, rounds: int) -> None:
     """Let two workers and the PSP's webhooks go on with what callers have begun."""
     for worker in ("worker 1", "worker 2"):
-        cast.worker(worker, rounds=rounds)
+        cast.worker(worker, rounds=rounds, only=cast.only)
     cast.postman("postman", rounds=rounds + 2)
     cast.stage.run()
 

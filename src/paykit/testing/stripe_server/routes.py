@@ -52,6 +52,8 @@ ROUTES: Final = {
     ("POST", "setup_intents/*"): "update_setup",
     ("POST", "setup_intents/*/confirm"): "confirm_setup",
     ("POST", "setup_intents/*/cancel"): "cancel_setup",
+    ("GET", "subscriptions/*"): "read_subscription",
+    ("GET", "invoices/*"): "read_invoice",
     ("GET", "payment_intents/search"): "search_payments",
     ("GET", "charges/search"): "search_charges",
     ("POST", "test_helpers/test_clocks"): "create_clock",

@@ -11,6 +11,7 @@ from paykit.testing.simulation.scenarios.afterwards import (
     refreshed,
     returned_debit,
     slow_refunds,
+    unheard,
 )
 from paykit.testing.simulation.scenarios.capturing import (
     capture_and_refund,
@@ -30,6 +31,8 @@ from paykit.testing.simulation.scenarios.paying import (
 )
 from paykit.testing.simulation.scenarios.troubles import (
     forgotten,
+    given_up,
+    in_doubt,
     outage,
     rush,
     several,
@@ -60,6 +63,9 @@ SCENARIOS: Final[Mapping[str, Callable[[Cast], None]]] = {
         rush,
         outage,
         forgotten,
+        unheard,
+        in_doubt,
+        given_up,
     )
 }
 """A new one goes to the end: the seeds of the others then tell nearly the same."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from paykit.operations import PaymentView
+from paykit.engine import Ask
+from paykit.operations import CONFIRM_PAYMENT, CREATE_PAYMENT, PaymentView
 from paykit.testing.simulation.cast import Cast
 from paykit.testing.simulation.scenarios.steps import (
+    TEN,
     VISA,
     confirm,
     create,
@@ -19,6 +21,7 @@ __all__ = [
     "refreshed",
     "returned_debit",
     "slow_refunds",
+    "unheard",
 ]
 
 
@@ -98,3 +101,23 @@ def refreshed(cast: Cast) -> None:
         confirm(cast, payment, method, look)
 
     create(cast, created)
+
+
+def unheard(cast: Cast) -> None:
+    """A caller dies before it hears that it was paid; somebody looks hours later."""
+
+    def look(payment: PaymentView) -> None:
+        for number in range(3):
+            cast.refresher(f"heidi {number}", payment.id)
+
+    def created(payment: PaymentView) -> None:
+        cast.quitter(
+            "carol",
+            CONFIRM_PAYMENT,
+            "confirm",
+            {"payment_id": payment.id, "payment_method": VISA},
+            dies_of=Ask,
+            then=lambda: look(payment),
+        )
+
+    cast.caller("alice", CREATE_PAYMENT, "create", {"money": TEN}, created)

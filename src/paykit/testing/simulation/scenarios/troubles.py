@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from paykit.engine import Ask
 from paykit.operations import CREATE_PAYMENT, PaymentView
 from paykit.testing.simulation.cast import LATER, Cast
 from paykit.testing.simulation.scenarios.afterwards import slow_refunds
@@ -17,7 +18,7 @@ from paykit.testing.simulation.scenarios.capturing import (
 from paykit.testing.simulation.scenarios.paying import automatic, challenged
 from paykit.testing.simulation.scenarios.steps import TEN, confirm, refunds
 
-__all__ = ["forgotten", "outage", "rush", "several"]
+__all__ = ["forgotten", "given_up", "in_doubt", "outage", "rush", "several"]
 
 _PAYERS: Final = 15
 
@@ -69,6 +70,31 @@ def outage(cast: Cast) -> None:
 
     cast.bystander("psp", psp)
     dice.choice(_ANY)(cast)
+
+
+def in_doubt(cast: Cast) -> None:
+    """The PSP is down for two days; a person has what is in doubt looked at again."""
+    cast.looks_again = 0.5
+    _in_doubt(cast, timedelta(hours=3))
+
+
+def given_up(cast: Cast) -> None:
+    """The PSP is down for two days; then a person says that it was not executed."""
+    _in_doubt(cast, timedelta(hours=12))
+
+
+def _in_doubt(cast: Cast, pause: timedelta) -> None:
+    """Nobody hears what became of a request, and every `pause` somebody looks."""
+    stage = cast.stage
+
+    def goes_down() -> None:
+        stage.disasters.outage_until = stage.world.time + timedelta(days=2)
+
+    cast.pauses, cast.aftermaths, cast.only = (pause,), 8, ("resume",)
+    if stage.dice.random() < 0.85:
+        goes_down()
+    fields: dict[str, object] = {"money": TEN}
+    cast.quitter("alice", CREATE_PAYMENT, "create", fields, dies_of=Ask, then=goes_down)
 
 
 def forgotten(cast: Cast) -> None:
