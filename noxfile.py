@@ -4,7 +4,7 @@ The long checks. What a change must pass is ``python3 scripts/test``; these go f
 ``nox`` runs the sessions that take minutes. The others have no upper end: ``simulate``
 grows with the number of seeds, ``mutants`` runs the simulation once for each mutant,
 ``sweep`` starts and kills a process for each boundary of each operation, and ``storm``
-kills one each second.
+kills one each second. Those that are not about a version of Python run on nox's own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "types", "tests", "tests_oldest"]
 
 PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
-OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+OLDEST = PYTHONS[0]
 
 OLDEST_DEPENDENCIES = ["sqlalchemy[asyncio]==2.0.40", "stripe>=15,<16"]
 """The lower ends of what pyproject.toml allows, where hosts still are."""
@@ -65,7 +65,7 @@ def tests_oldest(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", *session.posargs)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def simulate(session: nox.Session) -> None:
     """
     Seeded histories of crashes and losses: ``nox -s simulate -- --seeds 100000``.
@@ -80,21 +80,21 @@ def simulate(session: nox.Session) -> None:
     session.run("python", "-m", "paykit.testing.simulation", *seeds)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Deliberate bugs in copies of the source; each must be found. A few minutes."""
     install(session, "test")
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def failures(session: nox.Session) -> None:
     """The bugs of the promises page: each fails the tests of its row. Half an hour."""
     install(session, "test")
     session.run("python", "-m", "tests.failures.mutants", *session.posargs)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Every hot path beside the raw driver: ``nox -s benchmarks -- --postgres URL``."""
     install(session, "test", "bench")
@@ -102,14 +102,14 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/stripe_server.py")
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def sweep(session: nox.Session) -> None:
     """Operations and duties, killed at every boundary, and races. A few minutes."""
     install(session, "test")
     session.run("pytest", "-n", "2", "tests/sweep", "tests/barriers", *session.posargs)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def storm(session: nox.Session) -> None:
     """
     500 payments while everything breaks, on a PostgreSQL of its own. A few minutes.
@@ -120,14 +120,14 @@ def storm(session: nox.Session) -> None:
     session.run("python", "-m", "tests.storm", *session.posargs)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def docs(session: nox.Session) -> None:
     """Every code block of the documentation runs. A minute."""
     install(session, "test")
     session.run("pytest", "tests/docs", *session.posargs)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def build(session: nox.Session) -> None:
     """The wheel works without the source beside it. A minute."""
     session.install("build")

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import pytest
 from typing_extensions import override
 
 from paykit.clock import World
+from paykit.money import Money
 from paykit.psp import AsyncPsp, Psp
-from paykit.testing.conformance import PspConformance, SignedWebhook
+from paykit.testing.conformance import Failure, PspConformance, SignedWebhook
+from paykit.testing.factories import event, payment_intent
 from paykit.testing.simulated import Fault, SimulatedProvider, SimulatedPsp
 from paykit.testing.stripe_server import StripeServer
+from paykit.testing.webhooks import signed_webhook as signed_as_stripe
 from tests.testing.worlds import StillWorld
 
 __all__ = ["LOST", "OverHttp", "Simulated", "signed_webhook"]
 
 LOST = (Fault.LOSE_ANSWER, Fault.HANG, Fault.TRUNCATED)
 """The ways of an answer to get lost after the request was executed."""
+
+FAULTS: Final[Mapping[Failure, Fault]] = {
+    "server_error": Fault.BAD_GATEWAY,
+    "rate_limit": Fault.RATE_LIMIT,
+    "unauthorized": Fault.UNAUTHORIZED,
+}
 
 
 def signed_webhook(kind: str) -> SignedWebhook:
@@ -49,6 +58,14 @@ class _Stripelike(PspConformance):
     declined_method = "pm_card_chargeDeclinedInsufficientFunds"
     challenged_method = "pm_card_threeDSecure2Required"
     raise_declined_method = "pm_card_mastercard_prepaid"
+    slow_method = "pm_usBankAccount_success"
+    other_amounts = (
+        Money(1000, "jpy"),
+        Money(1000, "kwd"),
+        Money(10_000, "isk"),
+        Money(1099, "eur"),
+    )
+    page_size = 100
     open_words = (("type",), ("data", "object", "object"), ("data", "object", "status"))
 
     @pytest.fixture
@@ -68,6 +85,23 @@ class _Stripelike(PspConformance):
     ) -> Callable[[str], None]:
         fault: Fault = request.param
         return lambda verb: sim.faults.add(fault, verb=verb)
+
+    @pytest.fixture
+    @override
+    def answer_with(self, sim: SimulatedProvider) -> Callable[[Failure, str], None]:
+        return lambda failure, verb: sim.faults.add(FAULTS[failure], verb=verb)
+
+    @pytest.fixture(
+        params=[{"account": "acct_other"}, {"livemode": True}], ids=["account", "mode"]
+    )
+    @override
+    def foreign_webhook(self, request: pytest.FixtureRequest) -> SignedWebhook:
+        world = StillWorld()
+        told = event("payment_intent.succeeded", payment_intent(), **request.param)
+        secret = SimulatedProvider(world).webhook_secret
+        webhook = signed_as_stripe(told, secret=secret, clock=world)
+        headers = {name.lower(): value for name, value in webhook.headers.items()}
+        return SignedWebhook(body=webhook.body, headers=headers, signed_at=world.now())
 
     @pytest.fixture(params=["paid", "failed"])
     @override

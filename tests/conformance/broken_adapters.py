@@ -26,11 +26,15 @@ from paykit.psp import (
     CreatePayment,
     Decline,
     Declined,
+    EventPage,
     InvoiceSnapshot,
+    Misconfigured,
+    NotExecuted,
     NotSent,
     PaymentSnapshot,
     PaymentStatus,
     PayoutSnapshot,
+    Pending,
     Psp,
     PspEvent,
     RefundSnapshot,
@@ -148,6 +152,20 @@ class KeepsCallsInMemory(_Broken):
         return super().send(replace(call, parameters=self._texts[int(call.parameters)]))
 
 
+class SaltsCalls(_Broken):
+    """Is pure in one process, and writes in every process something else."""
+
+    def __init__(self, sim: SimulatedProvider) -> None:
+        super().__init__(sim)
+        self._salt = id(self)
+
+    @override
+    def prepare(self, request: Request, idempotency_key: str | None, /) -> Call:
+        call = super().prepare(request, idempotency_key)
+        salted = {**json.loads(call.parameters), "salt": self._salt}
+        return replace(call, parameters=json.dumps(salted))
+
+
 class ChangesItsName(_Broken):
     """Names itself anew every time, so that nothing is found again."""
 
@@ -223,6 +241,34 @@ MISSENT: Final[Mapping[str, Changes]] = {
 }
 
 
+def _counting(
+    counted: Callable[[int, str], int],
+) -> Callable[[SimulatedProvider], SimulatedPsp]:
+    """Return an adapter that sends another amount of a currency."""
+
+    class Miscounts(_Broken):
+        @override
+        def send(self, call: Call, /) -> Answer:
+            asked = json.loads(call.parameters)
+            if call.verb == "create_payment":
+                params = asked["params"]
+                params["amount"] = counted(params["amount"], params["currency"])
+            return super().send(replace(call, parameters=json.dumps(asked)))
+
+    return Miscounts
+
+
+def goes_through_a_float(minor: int, _: str) -> int:
+    return int(minor / 100 * 100)
+
+
+def counts_yen_in_hundredths(minor: int, currency: str) -> int:
+    return minor // 100 if currency == "jpy" else minor
+
+
+MISCOUNTED: Final = (goes_through_a_float, counts_yen_in_hundredths)
+
+
 class RaisesByTheDifference(_Broken):
     """Takes the new total of an authorization for what is added to it."""
 
@@ -276,6 +322,36 @@ def rejected_is_unknown(answer: Answer, _: Call) -> Answer:
 def reused_key_is_success(answer: Answer, _: Call) -> Answer:
     reused = isinstance(answer, Rejected) and answer.code == "idempotency_error"
     return Succeeded(snapshot=None) if reused else answer
+
+
+def server_errors_are_refusals(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Unknown) and "not readable" in answer.reason:
+        return Rejected(code=None, message="HTTP status 502")
+    return answer
+
+
+def rate_limits_are_refusals(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, NotExecuted):
+        return Rejected(code=None, message="HTTP status 429")
+    return answer
+
+
+def wrong_keys_are_refusals(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Misconfigured):
+        return Rejected(code=None, message="HTTP status 401")
+    return answer
+
+
+def pending_is_success(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Pending):
+        return Succeeded(snapshot=answer.snapshot)
+    return answer
+
+
+def lists_end_after_a_page(answer: Answer, _: Call) -> Answer:
+    if isinstance(answer, Succeeded) and isinstance(answer.snapshot, EventPage):
+        return replace(answer, snapshot=replace(answer.snapshot, next=None))
+    return answer
 
 
 def decline_is_raised(answer: Answer, _: Call) -> Answer:
@@ -385,6 +461,11 @@ MISHEARD: Final[tuple[Hearing, ...]] = (
     conflict_is_unknown,
     rejected_is_unknown,
     reused_key_is_success,
+    server_errors_are_refusals,
+    rate_limits_are_refusals,
+    wrong_keys_are_refusals,
+    pending_is_success,
+    lists_end_after_a_page,
     decline_is_raised,
     challenge_is_success,
     absent_is_rejected,
@@ -401,6 +482,24 @@ MISHEARD: Final[tuple[Hearing, ...]] = (
     periods_have_no_end,
     invoices_are_of_nothing,
 )
+
+
+class FindsOnTheFirstPage(_Broken):
+    """Looks at the newest payments only, and calls that everything."""
+
+    @override
+    def send(self, call: Call, /) -> Answer:
+        if call.verb != "find_payment":
+            return super().send(call)
+        asked = json.loads(call.parameters)
+        newest = self.sim.call("find_payment", **asked["params"])["data"]
+        assert isinstance(newest, list)
+        seen = {row["id"] for row in newest}
+        answer = super().send(call)
+        found = answer.snapshot if isinstance(answer, Succeeded) else None
+        if isinstance(found, PaymentSnapshot) and found.reference not in seen:
+            return Succeeded(snapshot=None)
+        return answer
 
 
 class ReadsDiffer(_Broken):
@@ -527,6 +626,18 @@ class LeaksSecrets(_Broken):
         return replace(event, type="event", subject=subject)
 
 
+class ForgetsTheAccount(_Broken):
+    """Takes every event for one about its own account and mode."""
+
+    @override
+    def read_envelope(self, body: bytes, /) -> WebhookEnvelope:
+        return replace(super().read_envelope(body), account=None, livemode=None)
+
+    @override
+    def read_event(self, body: bytes, /) -> PspEvent:
+        return replace(super().read_event(body), account=None, livemode=None)
+
+
 # -- the suite on each of them ---------------------------------------------------------
 
 PLANTED: Final[Mapping[str, Callable[[SimulatedProvider], SimulatedPsp]]] = {
@@ -539,10 +650,12 @@ PLANTED: Final[Mapping[str, Callable[[SimulatedProvider], SimulatedPsp]]] = {
     "writes metadata as it comes": WritesMetadataAsItComes,
     "takes its request apart": TakesItsRequestApart,
     "keeps calls in memory": KeepsCallsInMemory,
+    "salts calls": SaltsCalls,
     "changes its name": ChangesItsName,
     "forgets keys soon": ForgetsKeysSoon,
     "acts twice": ActsTwice,
     "raises by the difference": RaisesByTheDifference,
+    "finds on the first page": FindsOnTheFirstPage,
     "reads differ": ReadsDiffer,
     "counts declines": CountsDeclines,
     "crashes on headers": CrashesOnHeaders,
@@ -552,7 +665,9 @@ PLANTED: Final[Mapping[str, Callable[[SimulatedProvider], SimulatedPsp]]] = {
     "takes the unknown for paid": TakesTheUnknownForPaid,
     "crashes on bodies": CrashesOnBodies,
     "leaks secrets": LeaksSecrets,
+    "forgets the account": ForgetsTheAccount,
     **{fault: _sending(changes) for fault, changes in MISSENT.items()},
+    **{one.__name__.replace("_", " "): _counting(one) for one in MISCOUNTED},
     **{hear.__name__.replace("_", " "): _hearing(hear) for hear in MISHEARD},
 }
 """The adapters by the name of their fault."""

@@ -48,12 +48,17 @@ def test_what_was_not_given_is_left_out_with_its_reason(
     assert not _failed(cases)
     skipped = _skipped(cases)
     assert {reason.partition(":")[0] for reason in skipped} == {
+        "no `answer_with` fixture",
         "no `challenged_method` was given",
         "no `declined_method` was given",
+        "no `foreign_webhook` fixture",
         "no `lose_answer` fixture",
+        "no `other_amounts` were given",
+        "no `page_size` was given",
         "no `payout` fixture",
         "no `raise_declined_method` was given",
         "no `refuse_connections` fixture",
+        "no `slow_method` was given",
         "no `subscription` fixture",
         "no `webhook` fixture",
     }

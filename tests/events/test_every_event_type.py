@@ -331,7 +331,7 @@ def test_a_refund_without_a_status_is_looked_up(host: Host) -> None:
 
 def test_the_events_are_those_of_the_sdk() -> None:
     assert len(SNAPSHOT_TYPES) > 250
-    assert len(THIN_TYPES) > 30
+    assert len(THIN_TYPES) > 20
     assert len(set(OURS)) == len(OURS)
     assert {object_of(kind) for kind in OURS} == set(READ)
 

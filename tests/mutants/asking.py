@@ -59,9 +59,10 @@ ASKING: Final[tuple[Mutant, ...]] = (
         "an outage ends operations that may have been executed",
         (
             "engine/asking.py",
-            "            after = found.retry_after_seconds\n",
+            "            return _held_back(found)\n        nap",
             "            from paykit.psp import Rejected\n"
-            "            return Rejected(code='busy', message=found.reason)\n",
+            "            return Rejected(code='busy', message=found.reason)\n"
+            "        nap",
         ),
         (
             "engine/asking.py",

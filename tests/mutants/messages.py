@@ -83,11 +83,11 @@ MESSAGES: Final[tuple[Mutant, ...]] = (
         "a crash between the two loses the message",
         (
             "workers/relay.py",
-            "        yield from publish(env.publisher, [one.message for one in held])\n"
-            "    except UsageError:\n",
+            "        yield from publish(publisher, [one.message for one in held])\n"
+            "    except UsageError as misuse:\n",
             "        yield from commit(partial(_finish, held))\n"
-            "        yield from publish(env.publisher, [one.message for one in held])\n"
-            "    except UsageError:\n",
+            "        yield from publish(publisher, [one.message for one in held])\n"
+            "    except UsageError as misuse:\n",
         ),
         area="outbox",
     ),
@@ -127,5 +127,27 @@ MESSAGES: Final[tuple[Mutant, ...]] = (
             "        pass\n",
         ),
         area="outbox",
+    ),
+    mutant(
+        "subscription_taken_from_its_payload",
+        "an old event says past due, and somebody who has paid is locked out",
+        (
+            "operations/observe_subscription.py",
+            "    if row is None or not _changed(row, seen):\n        return seen\n",
+            "    return seen\n",
+        ),
+        area="inbox",
+    ),
+    mutant(
+        "returned_payout_not_booked",
+        "the bank sent a payout back, and the books say that we have the money",
+        (
+            "operations/observe_payout.py",
+            "        for movement in moved\n        for kind",
+            "        for movement in moved\n"
+            "        if (movement.amount > 0) != (seen.amount > 0)\n"
+            "        for kind",
+        ),
+        area="ledger",
     ),
 )

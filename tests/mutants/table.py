@@ -55,10 +55,11 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             "engine/resolving.py",
-            '        work.postpone(tx, "operation", row.id, at.lease, delay=delay)\n',
+            '        work.postpone(tx, "operation", row.id, lease, '
+            "delay=delay, counted=counted)\n",
             "        try:\n"
             "            work.postpone("
-            'tx, "operation", row.id, at.lease, delay=delay)\n'
+            'tx, "operation", row.id, lease, delay=delay)\n'
             "        except LeaseLost:\n"
             "            pass\n",
         ),
@@ -212,8 +213,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "an operation whose outcome is unknown is never looked at again",
         (
             "engine/resolving.py",
-            '        work.postpone(tx, "operation", row.id, at.lease, delay=delay)',
-            '        work.finish(tx, "operation", row.id, at.lease)',
+            '        work.postpone(tx, "operation", row.id, lease, '
+            "delay=delay, counted=counted)",
+            '        work.finish(tx, "operation", row.id, lease)',
         ),
         area="resolver",
     ),

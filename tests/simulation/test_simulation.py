@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 
 import pytest
 from sqlalchemy import Connection, NullPool, create_engine, inspect, text
@@ -172,14 +172,11 @@ def test_every_scenario_can_be_told() -> None:
 @pytest.mark.parametrize("name", sorted({*SCENARIOS} - {*aims.scenes_of(None)}))
 def test_a_scenario_for_those_who_aim_at_it_is_told_by_them(name: str) -> None:
     triples = all_triples()
-    seed = next(
-        seed
-        for seed in count()
-        if aims.scenes_of(aims.target_of(seed, triples)) == [name]
-    )
+    scenes = ((s, aims.scenes_of(aims.target_of(s, triples))) for s in count())
+    seeds = (seed for seed, names in scenes if name in names)
     with database() as emptied:
-        story = simulate(emptied(), seed)
-    assert story.scenario == name
+        stories = (simulate(emptied(), seed) for seed in islice(seeds, 10))
+        story = next(story for story in stories if story.scenario == name)
     assert not story.violations, str(story)
 
 

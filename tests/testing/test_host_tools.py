@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from paykit import EventView, Money, PaymentService
+from paykit.clock import SYSTEM
 from paykit.stripe import StripePsp
 from paykit.testing.clock import FrozenClock
 from paykit.testing.payments import paid_payment
@@ -107,8 +110,46 @@ def test_what_was_begun_before_the_crash_is_ended_after_it() -> None:
 def test_a_handler_that_never_works_is_no_rest() -> None:
     with opener(fail)() as host:
         buy(host)
-        with pytest.raises(AssertionError, match="the work never ends"):
+        with pytest.raises(AssertionError, match="the work never ends") as found:
             work_until_quiet(host)
+    told = "payment.succeeded of pay_.* failed 9 times.* RuntimeError in fail "
+    assert re.search(told, str(found.value))
+
+
+def roll_back(host: Host, event: EventView, session: Session) -> None:
+    write(host, event, session)
+    session.rollback()
+
+
+def test_a_handler_that_rolls_back_has_failed_and_is_named() -> None:
+    with opener(roll_back)() as host:
+        buy(host)
+        with pytest.raises(AssertionError, match=r"payment\.succeeded .* failed 9"):
+            work_until_quiet(host)
+
+
+def test_an_error_of_the_scenario_says_what_had_died_before() -> None:
+    def buy_and_misread(host: Host) -> None:
+        try:
+            buy(host)
+        except BaseException as died:
+            raise KeyError("the host takes a crash for a missing order") from died
+
+    with pytest.raises(KeyError) as found:
+        sweep(opener(write), buy_and_misread, at_most_once)
+    (note,) = found.value.__notes__
+    assert note.startswith("the process had died at boundary 0, after the COMMIT of ")
+
+
+@pytest.mark.parametrize("forgotten", ["service", "provider"])
+def test_a_shop_with_two_clocks_is_refused(forgotten: str) -> None:
+    clock = FrozenClock()
+    provider = SimulatedProvider(SYSTEM if forgotten == "provider" else clock)
+    world = SYSTEM if forgotten == "service" else clock
+    with empty_database() as engine:
+        service = PaymentService(engine, psp=SimulatedPsp(provider), world=world)
+        with pytest.raises(ValueError, match=f"make the {forgotten} with "):
+            Shop(service=service, provider=provider, clock=clock)
 
 
 def two_debits(host: Host) -> None:
@@ -172,6 +213,33 @@ def test_the_proxy_loses_a_request_or_its_reply(lost: Lost, acted: int) -> None:
         assert list(server.sim.effects().charges.values()) == [1]
     # What had been charged when the second request came.
     assert charges[-1] == acted
+
+
+def test_a_side_that_hangs_up_in_the_middle_is_no_error_of_the_proxy(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A thread that raised would fail this test: pytest's warnings are errors."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        Proxy(listener.getsockname(), Exchange(b"never")) as proxy,
+    ):
+        for leaves in ("client", "server") * 5:
+            client = socket.create_connection(("127.0.0.1", proxy.port))
+            server, _ = listener.accept()
+            gone, sender = (client, server) if leaves == "client" else (server, client)
+            sender.sendall(b"x" * 10)
+            gone.recv(1)
+            gone.close()  # with something unread: the connection is reset
+            _send_until_refused(sender)
+            sender.close()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def _send_until_refused(connection: socket.socket) -> None:
+    connection.settimeout(10)
+    with suppress(ConnectionError):
+        while True:
+            connection.sendall(b"x" * 65536)
 
 
 def port_of(server: StripeServer) -> int:

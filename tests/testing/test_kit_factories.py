@@ -29,6 +29,7 @@ from paykit.testing.factories import (
     refund,
     thin_event,
 )
+from tests.sdk_versions import of_our_api_version
 
 KINDS: list[tuple[Callable[[], Json], type[stripe.StripeObject]]] = [
     (payment_intent, stripe.PaymentIntent),
@@ -55,6 +56,7 @@ def words_of(kind: type[stripe.StripeObject], name: str) -> list[str]:
     return [word for option in options for word in get_args(option)]
 
 
+@of_our_api_version
 @pytest.mark.parametrize(("make", "kind"), KINDS)
 def test_a_body_has_every_field_of_the_sdks_type_and_no_other(
     make: Callable[[], Json], kind: type[stripe.StripeObject]

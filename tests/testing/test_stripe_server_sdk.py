@@ -214,7 +214,7 @@ def test_lists_are_bounded_by_time(sdk: Sdk, world: StillWorld) -> None:
 def test_events_tell_the_key_of_the_request_that_caused_them(sdk: Sdk) -> None:
     create(sdk, key="k1")
     event = sdk("events.list", {"type": "payment_intent.created"}).data[0]
-    assert event.request.idempotency_key == "k1"
+    assert event["request"]["idempotency_key"] == "k1"  # `request` is a method too
 
 
 def test_an_old_parameter_is_refused_as_stripe_refuses_it(sdk: Sdk) -> None:

@@ -183,12 +183,14 @@ def test_a_lost_answer_was_executed(http: httpx.Client, sim: SimulatedProvider) 
 
 
 def test_a_hanging_request_outlasts_the_clients_patience(
-    http: httpx.Client, sim: SimulatedProvider
+    server: StripeServer, http: httpx.Client, sim: SimulatedProvider
 ) -> None:
     sim.faults.add(Fault.HANG, verb="create_payment")
+    patience = httpx.Timeout(20, read=0.2)
     with pytest.raises(httpx.ReadTimeout):
-        http.post("/v1/payment_intents", data=PAYMENT, timeout=0.2)
-    assert len(http.get("/v1/payment_intents").json()["data"]) == 1
+        http.post("/v1/payment_intents", data=PAYMENT, timeout=patience)
+    server.stop()  # which waits for the request, if it was slower than the client
+    assert [event.type for event in sim.events()] == ["payment_intent.created"]
 
 
 def test_a_hanging_request_does_not_keep_the_server_from_stopping(

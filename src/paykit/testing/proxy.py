@@ -177,7 +177,8 @@ class _Connection(BaseRequestHandler):
                 if self._proxy.lost == "late":
                     return self._forward_late(data, upstream)
             seen = seen[len(seen) - len(wanted) + 1 :]  # it may come in two pieces
-            upstream.sendall(data)
+            if not _sent(upstream, data):
+                break
         if self.cutting:
             self.answered.wait(_PATIENCE_SECONDS)
         return None
@@ -185,14 +186,15 @@ class _Connection(BaseRequestHandler):
     def _forward_late(self, request: bytes, upstream: socket.socket) -> None:
         _hang_up(self.request)
         self._proxy.wait_until_awaited()
-        upstream.sendall(request)
-        self.answered.wait(_PATIENCE_SECONDS)
+        if _sent(upstream, request):
+            self.answered.wait(_PATIENCE_SECONDS)
 
     def _replies(self, upstream: socket.socket) -> None:
         heard = b""
         while data := _received(upstream):
             if not self.cutting:
-                self.request.sendall(data)
+                if not _sent(self.request, data):
+                    break
                 continue
             heard += data
             if self._proxy.exchange.reply in heard:  # done; nobody will hear of it
@@ -207,6 +209,15 @@ def _received(connection: socket.socket) -> bytes:
         return connection.recv(65536)
     except OSError:
         return b""
+
+
+def _sent(connection: socket.socket, data: bytes) -> bool:
+    """Send `data`; False if the other side has hung up, as it may at any time."""
+    try:
+        connection.sendall(data)
+    except OSError:
+        return False
+    return True
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -87,6 +87,13 @@ class Shop:
     provider: SimulatedProvider
     clock: FrozenClock
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if the three do not go by one clock."""
+        if self.service.engine.env.world is not self.clock:
+            raise ValueError("make the service with PaymentService(..., world=clock)")
+        if self.provider.world is not self.clock:
+            raise ValueError("make the provider with SimulatedProvider(clock)")
+
 
 def deliver_webhooks(shop: Shop) -> None:
     """
@@ -107,7 +114,8 @@ def work_until_quiet(shop: Shop) -> None:
 
     Time passes in longer and longer steps, from seconds up to a day, so that leases end
     and what failed is tried again. Raises `AssertionError`, with the queues, if the
-    work never ends; a handler that always fails is one reason.
+    work never ends. A handler that always fails is one reason: its event is named, and
+    the log of ``paykit.deliver`` has the tracebacks.
     """
     worker = Worker(shop.service)
     pause = _FIRST_PAUSE
@@ -120,7 +128,15 @@ def work_until_quiet(shop: Shop) -> None:
             return
         shop.clock.advance(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
-    raise AssertionError(f"the work never ends: {left}")
+    parked = "".join(f"\n{line}" for line in _parked(shop))
+    raise AssertionError(f"the work never ends: {left}{parked}")
+
+
+def _parked(shop: Shop) -> Iterator[str]:
+    """Return a line for each event that no worker tries to deliver any more."""
+    for one in shop.service.operator.parked().items:
+        told = f"{one.event.type} of {one.event.aggregate_id}"
+        yield f"{told} failed {one.tries} times, the last time with {one.reason}"
 
 
 def _left(shop: Shop) -> dict[str, int]:

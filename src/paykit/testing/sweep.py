@@ -13,7 +13,7 @@ runs, so that nobody has to list them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeVar
 
@@ -48,10 +48,12 @@ class Life:
 
     def boundary(self, name: str) -> None:
         """Go past a boundary; raises `Crash` if this is the one, or was before."""
-        if self.over or len(self.reached) == self.ends_at:
-            self.over = True
+        if self.over:
             raise Crash(name)
+        self.over = len(self.reached) == self.ends_at
         self.reached.append(name)
+        if self.over:
+            raise Crash(name)
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,8 @@ def sweep(
     for number in range(_BOUNDARIES_MAX):
         life = Life(number)
         with open_shop() as shop:
-            _live(shop, scenario, life)
             try:
+                _live(shop, scenario, life)
                 work_until_quiet(shop)
                 check(shop)
             except Exception as error:
@@ -135,10 +137,9 @@ def _live(shop: S, scenario: Callable[[S], object], life: Life) -> None:
     driver = shop.service.driver
     shop.service.driver = MortalDriver.of(driver, life, shop.clock)
     try:
-        scenario(shop)
-        work_until_quiet(shop)
-    except Crash as crash:
-        life.reached.append(str(crash))
+        with suppress(Crash):
+            scenario(shop)
+            work_until_quiet(shop)
     finally:
         shop.service.driver = driver
 

@@ -6,12 +6,15 @@ Subclass `PspConformance` in a test module, say how to reach the provider's test
 and run pytest. The suite asks only through `prepare`, `send` and the webhook functions,
 and believes only what the provider shows afterwards::
 
+    from paykit import Money
     from paykit.testing.conformance import PspConformance, SignedWebhook
 
     class TestAcmePsp(PspConformance):
         good_method = "pm_acme_ok"
         declined_method = "pm_acme_no"
         challenged_method = "pm_acme_3ds"
+        slow_method = "pm_acme_debit"
+        other_amounts = (Money(1000, "jpy"), Money(1000, "kwd"))
         open_words = (("type",), ("payment", "state"))
 
         @pytest.fixture
@@ -21,6 +24,10 @@ and believes only what the provider shows afterwards::
         @pytest.fixture
         def lose_answer(self, proxy):          # left out: those tests are skipped
             return proxy.cut_the_next_answer_to
+
+        @pytest.fixture
+        def answer_with(self, proxy):
+            return proxy.answer_the_next_request_with
 
         @pytest.fixture
         def webhook(self):
@@ -43,6 +50,7 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
+            "amounts",
             "answers",
             "balance",
             "capturing",
@@ -64,6 +72,7 @@ pytest.register_assert_rewrite(
     )
 )
 
+from paykit.testing.conformance.base import Failure  # noqa: E402
 from paykit.testing.conformance.publishing import PublisherConformance  # noqa: E402
 from paykit.testing.conformance.suite import (  # noqa: E402
     Client,
@@ -71,4 +80,10 @@ from paykit.testing.conformance.suite import (  # noqa: E402
     SignedWebhook,
 )
 
-__all__ = ["Client", "PspConformance", "PublisherConformance", "SignedWebhook"]
+__all__ = [
+    "Client",
+    "Failure",
+    "PspConformance",
+    "PublisherConformance",
+    "SignedWebhook",
+]

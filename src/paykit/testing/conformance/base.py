@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 import pytest
 
@@ -15,7 +15,16 @@ from paykit.money import Money
 from paykit.psp import AsyncPsp, Psp
 from paykit.testing.conformance.client import Client
 
-__all__ = ["Base", "SignedWebhook"]
+__all__ = ["Base", "Failure", "SignedWebhook"]
+
+Failure: TypeAlias = Literal["server_error", "rate_limit", "unauthorized"]
+"""
+How the provider fails to deal with a request.
+
+``server_error``: a 500, or the page of a gateway; it may have acted or not.
+``rate_limit``: too many requests, and this one was not looked at. ``unauthorized``: the
+credentials are not accepted.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +49,18 @@ class Base:
     """A payment method that asks the payer to act first (3-D Secure)."""
     raise_declined_method: ClassVar[str | None] = None
     """A payment method that is authorized, and declined a higher authorization."""
+    slow_method: ClassVar[str | None] = None
+    """A payment method whose outcome the bank tells later, such as a debit."""
     return_url: ClassVar[str] = "https://shop.example/back"
     """Where a payer who had to act is sent."""
     amount: ClassVar[Money] = Money(1000, "usd")
     """What is paid; any amount that the provider's test account takes."""
     part: ClassVar[Money] = Money(400, "usd")
     """More than a third of `amount` and less than half of it: two parts fit in."""
+    other_amounts: ClassVar[tuple[Money, ...]] = ()
+    """Amounts in other currencies: without decimals, and with two and three of them."""
+    page_size: ClassVar[int | None] = None
+    """How many payments, and events, the adapter's lists have on a page at most."""
     unknown_payment: ClassVar[str] = "pi_paykit_unknown"
     """A well-formed id of a payment that does not exist."""
     unknown_refund: ClassVar[str] = "re_paykit_unknown"
@@ -91,9 +106,19 @@ class Base:
         pytest.skip("no `refuse_connections` fixture: nothing can refuse connections")
 
     @pytest.fixture
+    def answer_with(self) -> Callable[[Failure, str], None]:
+        """Return how to let the next request of a verb be answered with a failure."""
+        pytest.skip("no `answer_with` fixture: nothing makes the provider fail")
+
+    @pytest.fixture
     def webhook(self) -> SignedWebhook:
         """Return a genuine webhook about a payment."""
         pytest.skip("no `webhook` fixture: there is no genuine webhook to start from")
+
+    @pytest.fixture
+    def foreign_webhook(self) -> SignedWebhook:
+        """Return a genuine webhook of another account, or about the other mode."""
+        pytest.skip("no `foreign_webhook` fixture: no other account is heard of here")
 
     @pytest.fixture
     def payout(self) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+import pytest
+
 from paykit.psp import (
     EndpointList,
     EventPage,
@@ -47,6 +49,20 @@ class ListingRules(Base):
             {_id(client, one) for one in _listed(client, since)} for _ in range(2)
         )
         assert first <= again
+
+    def test_the_list_of_events_goes_on_after_its_first_page(
+        self, client: Client
+    ) -> None:
+        """What is left out is not caught up with, and nobody would know."""
+        if self.page_size is None:
+            pytest.skip("no `page_size` was given")
+        _require(client)
+        since = client.world.now() - _A_WHILE
+        payment = client.opened()
+        for _ in range(self.page_size):
+            client.opened()
+        tries = (_about(client, payment, since) for _ in range(_TRIES))
+        assert any(tries), "the list ends before the first event"
 
     def test_events_from_before_are_left_out(self, client: Client) -> None:
         """Otherwise each look would read everything there ever was."""

@@ -13,6 +13,7 @@ from paykit.psp import (
     Declined,
     PaymentSnapshot,
     PaymentStatus,
+    Pending,
     Rejected,
 )
 from paykit.testing.conformance.answers import payment_in, refused
@@ -102,6 +103,21 @@ class PayingRules(Base):
         assert action.kind != "redirect" or action.url, "a redirect to nowhere"
         assert answer.snapshot.captured == 0
         assert client.payment(payment).status is PaymentStatus.REQUIRES_ACTION
+
+    def test_what_the_bank_settles_later_is_pending(self, client: Client) -> None:
+        """It is not sent again, and nothing is shipped for it yet."""
+        if self.slow_method is None:
+            pytest.skip("no `slow_method` was given")
+        payment = client.opened()
+        request = ConfirmPayment(
+            payment=payment,
+            payment_method=self.slow_method,
+            return_url=self.return_url,
+        )
+        answer = client.ask(request)
+        assert isinstance(answer, Pending), f"not pending: {answer}"
+        shown = client.payment(payment)
+        assert (shown.status, shown.captured) == (PaymentStatus.PROCESSING, 0)
 
     def test_an_unpaid_payment_can_be_canceled(self, client: Client) -> None:
         """And then nobody can pay it any more."""

@@ -65,6 +65,14 @@ class PreparingRules(Base):
         again += [client.psp.prepare(one, None) for one in self._reads()]
         assert again == first
 
+    def test_another_process_prepares_the_same_bytes(
+        self, client: Client, restarted_psp: Psp | AsyncPsp
+    ) -> None:
+        """It may be the one that rebuilds a lost row, under the same key."""
+        for one in (*self._writes(), *self._offered(client.psp.capabilities)):
+            again = restarted_psp.prepare(one, "key")
+            assert again == client.psp.prepare(one, "key")
+
     def test_prepare_does_not_depend_on_the_order_of_metadata(
         self, client: Client
     ) -> None:

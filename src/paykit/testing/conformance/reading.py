@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from paykit.psp import (
     FindPayment,
     FindRefund,
@@ -38,6 +40,18 @@ class ReadingRules(Base):
         payment = client.opened(metadata={"conformance": mine, "more": "x"})
         client.opened(metadata={"conformance": other})
         found = client.ask(FindPayment(metadata={"conformance": mine}, since=since))
+        assert payment_in(found).reference == payment
+
+    def test_find_payment_looks_at_every_page(self, client: Client) -> None:
+        """What stands on the second one is not missing."""
+        if self.page_size is None:
+            pytest.skip("no `page_size` was given")
+        since = client.world.now() - _A_WHILE
+        metadata = {"conformance": client.new_name()}
+        payment = client.opened(metadata=metadata)
+        for _ in range(self.page_size):
+            client.opened()
+        found = client.ask(FindPayment(metadata=metadata, since=since))
         assert payment_in(found).reference == payment
 
     def test_find_payment_says_definitely_none(self, client: Client) -> None:

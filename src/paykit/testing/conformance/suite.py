@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paykit.testing.conformance.amounts import AmountRules
 from paykit.testing.conformance.balance import BalanceRules
 from paykit.testing.conformance.base import SignedWebhook
 from paykit.testing.conformance.capturing import CapturingRules
@@ -26,6 +27,7 @@ __all__ = ["Client", "PspConformance", "SignedWebhook"]
 class PspConformance(
     PreparingRules,
     PayingRules,
+    AmountRules,
     CapturingRules,
     PartsRules,
     IncreasingRules,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pytest
 
 from paykit.psp import (
     Answer,
     CapturePayment,
     ConfirmPayment,
     FindPayment,
+    Misconfigured,
+    NotExecuted,
     NotSent,
     PaymentStatus,
     ReadPayment,
@@ -16,10 +21,17 @@ from paykit.psp import (
     Unknown,
 )
 from paykit.testing.conformance.answers import payment_in, refund_in, require
-from paykit.testing.conformance.base import Base
+from paykit.testing.conformance.base import Base, Failure
 from paykit.testing.conformance.client import Client
 
 __all__ = ["TroubleRules"]
+
+_MEANS: Final[Mapping[Failure, type[Answer]]] = {
+    "server_error": Unknown,
+    "rate_limit": NotExecuted,
+    "unauthorized": Misconfigured,
+}
+"""None of them is the provider's no: the same call may still be executed."""
 
 
 class TroubleRules(Base):
@@ -96,6 +108,34 @@ class TroubleRules(Base):
         refuse_connections()
         answer = client.ask(request)
         assert isinstance(answer, NotSent), f"not `NotSent`: {answer}"
+
+    @pytest.mark.parametrize("failure", _MEANS)
+    def test_a_failure_of_the_provider_is_no_refusal(
+        self,
+        client: Client,
+        answer_with: Callable[[Failure, str], None],
+        failure: Failure,
+    ) -> None:
+        """The operation goes on: the very same call pays, once."""
+        request = ConfirmPayment(payment=client.opened(method=self.good_method))
+        call = client.prepare(request)
+        answer_with(failure, request.verb)
+        answer = client.send(call)
+        assert isinstance(answer, _MEANS[failure]), f"{failure} is not {answer}"
+        assert payment_in(client.send(call)).captured == self.amount.minor
+
+    @pytest.mark.parametrize("failure", _MEANS)
+    def test_a_search_that_failed_has_found_nothing_out(
+        self,
+        client: Client,
+        answer_with: Callable[[Failure, str], None],
+        failure: Failure,
+    ) -> None:
+        """That nothing was found would be taken for evidence."""
+        request = FindPayment(metadata={"a": "b"}, since=client.world.now())
+        answer_with(failure, request.verb)
+        answer = client.ask(request)
+        assert isinstance(answer, _MEANS[failure]), f"{failure} is not {answer}"
 
 
 def _ask_twice(

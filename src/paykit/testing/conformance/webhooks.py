@@ -129,6 +129,18 @@ class WebhookRules(Base):
         assert event.subject is not None, "`webhook` is about a payment"
         assert event == psp.read_event(webhook.body)
 
+    def test_a_webhook_of_another_account_says_so(
+        self, psp: Psp | AsyncPsp, foreign_webhook: SignedWebhook
+    ) -> None:
+        """Otherwise it would be booked as if it were about our own."""
+        sent = foreign_webhook
+        psp.verify(sent.body, sent.headers, sent.signed_at)
+        envelope, event = psp.read_envelope(sent.body), psp.read_event(sent.body)
+        told = (envelope.account, envelope.livemode)
+        assert (event.account, event.livemode) == told
+        another = envelope.account not in (None, psp.account)
+        assert another or envelope.livemode not in (None, psp.livemode), told
+
     def test_a_webhook_carries_no_client_secret(
         self, psp: Psp | AsyncPsp, webhook: SignedWebhook
     ) -> None:

@@ -227,7 +227,13 @@ def _look_for(
 
 
 def _read_movements(body: Json) -> Snapshot:
-    """Return a list of balance transactions, newest first as the provider lists."""
+    """
+    Return a list of balance transactions, newest first as the provider lists.
+
+    Raises `ValueError` for a part of one: no object here has moved that often.
+    """
+    if body.get("has_more") is not False:
+        raise ValueError("there is more of the list")
     return tuple(read.read_balance_transaction(row) for row in read.read_rows(body))
 
 

@@ -188,4 +188,4 @@ def _no_settings() -> Json:
 
 
 def _nulls(names: str) -> Json:
-    return dict.fromkeys(names.split())
+    return {name: None for name in names.split()}

@@ -37,6 +37,7 @@ SCENES: Final[Mapping[str, tuple[str, ...]]] = {
     "person look_again": ("in_doubt",),
     "refresh": ("refreshed", "disputed", "slow_refunds"),
     "refresh end": ("unheard",),
+    "refresh_followed": ("paid_out", "subscribed"),
     "_disputes": ("disputed",),
     "_give_up_gap": ("forgotten",),
     "_singly": ("several",),
@@ -63,7 +64,9 @@ WEATHERS: Final[Mapping[str, Mapping[str, float]]] = {
 }
 """The same way: how often what goes wrong, other than usual."""
 
-_SPECIAL: Final = frozenset({"given_up", "in_doubt", "unheard"})
+_SPECIAL: Final = frozenset(
+    {"given_up", "in_doubt", "paid_out", "subscribed", "unheard"}
+)
 """Scenarios that nobody tells who does not aim at what is in them."""
 
 _BEGUN: Final = frozenset({"Engine.take_over", "finish"})

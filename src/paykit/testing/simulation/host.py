@@ -22,7 +22,7 @@ DELIVERED: Final = Table(
     _HOST,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("event_id", String(64), nullable=False),
-    Column("payment_id", String(64), nullable=False),
+    Column("aggregate_id", String(64), nullable=False),
 )
 """One row for each run of the handler that was committed; not unique, on purpose."""
 
@@ -53,5 +53,5 @@ def handlers() -> Handlers[EventView, Any]:
 
 
 def _note(event: EventView, session: Any) -> None:
-    values = {"event_id": str(event.id), "payment_id": event.payment_id}
+    values = {"event_id": str(event.id), "aggregate_id": event.aggregate_id}
     session.execute(DELIVERED.insert().values(values))

@@ -67,6 +67,8 @@ DEAD: Final[Mapping[str, str]] = {
     "periodic _page: commit _begin_anew": "a month between two pages of one walk",
     "periodic Periodic.next: commit _later": "each release knows every job",
     "inbox _process: commit _unread": "a payment changes at each of five reads",
+    "refresh _leave: commit _note": "the PSP shows whatever it has told of",
+    "resume _break_off: commit break_off": "our own code does not fail",
 }
 """Boundaries to which no story comes, and why; see also `_alive`."""
 
@@ -119,7 +121,13 @@ def _at_points(op: Operation[Any, Any], place: Place) -> Iterator[Boundary]:
 
 
 def _alive(op: Operation[Any, Any], place: Place) -> bool:
-    """Whether `op` can come there: not to where a secret is revealed without one."""
+    """
+    Whether `op` can come there.
+
+    Not to where a secret is revealed without one, nor to where our own code has failed.
+    """
+    if place.function == "_keep_answers":
+        return False
     return place.function != "Engine._reveal" or op.reveal is not None
 
 

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import Connection
 
 from paykit.testing.simulation.cast import Cast
-from paykit.testing.simulation.invariants import answers, history, money
+from paykit.testing.simulation.invariants import answers, followed, history, money
 
 __all__ = ["CHECKS", "Check", "violations"]
 
@@ -34,6 +34,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     answers.nobody_waits_long,
     answers.asked_within_limits,
     money.one_capture_per_success,
+    followed.payouts_are_booked,
+    followed.subscriptions_are_followed,
 )
 
 

@@ -135,9 +135,9 @@ def _was_listed(cast: Cast, db: Connection, created: datetime) -> bool:
 
 
 def delivered_once_in_order(cast: Cast, db: Connection) -> Iterator[str]:
-    """What the host's handler wrote is each payment's history: all, once, in order."""
+    """What the host's handler wrote is each history: all, once, in order."""
     for id_, events in _histories(db).items():
-        chosen = DELIVERED.c.payment_id == id_
+        chosen = DELIVERED.c.aggregate_id == id_
         told = select(DELIVERED.c.event_id).where(chosen).order_by(DELIVERED.c.number)
         if list(db.scalars(told)) != events:
             yield f"{id_}: the handler was not told what happened, in order and once"
@@ -154,7 +154,7 @@ def published_in_order(cast: Cast, db: Connection) -> Iterator[str]:
 
 
 def _histories(db: Connection) -> dict[str, list[str]]:
-    """Return the ids of each payment's events, in order."""
+    """Return the ids of the events of each payment, payout and so on, in order."""
     found: dict[str, list[str]] = {id_: [] for id_ in db.scalars(select(payment.c.id))}
     for row in db.execute(select(event).order_by(event.c.sequence)):
         found.setdefault(row.aggregateid, []).append(str(row.id))

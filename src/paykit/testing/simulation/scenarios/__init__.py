@@ -21,6 +21,7 @@ from paykit.testing.simulation.scenarios.capturing import (
     manual,
     updated,
 )
+from paykit.testing.simulation.scenarios.following import paid_out, subscribed
 from paykit.testing.simulation.scenarios.paying import (
     abandoned,
     automatic,
@@ -66,6 +67,8 @@ SCENARIOS: Final[Mapping[str, Callable[[Cast], None]]] = {
         unheard,
         in_doubt,
         given_up,
+        paid_out,
+        subscribed,
     )
 }
 """A new one goes to the end: the seeds of the others then tell nearly the same."""
