@@ -51,6 +51,7 @@ from paykit.operations import (
     RefundView,
     UpdatePayment,
 )
+from paykit.operations.breaks import BreakPage, BreakView
 from paykit.operations.calls import Begun
 from paykit.operations.cases import CasePage, CaseView, OperationView
 from paykit.operations.health import Health
@@ -69,6 +70,8 @@ __all__ = [
     "AsyncWorker",
     "AuthorizationExpired",
     "Begun",
+    "BreakPage",
+    "BreakView",
     "CancelPayment",
     "CapturePayment",
     "CardDataRefused",

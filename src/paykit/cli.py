@@ -91,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_factory(health, _health)
     health.add_argument("--json", action="store_true", help="for machines")
     _add_cases(commands.add_parser("cases", help="what nobody could find out"))
+    _add_breaks(commands.add_parser("breaks", help="where the PSP and paykit disagree"))
     for name, (module, text) in _PASSED_ON.items():
         # With no character for options, everything is the other program's.
         passed = commands.add_parser(
@@ -298,6 +299,50 @@ def _list_cases(operator: Operator) -> int:
         after = page.next
         if after is None:
             return OK
+
+
+# --- breaks ---------------------------------------------------------------------------
+
+
+def _add_breaks(parser: argparse.ArgumentParser) -> None:
+    _add_factory(parser, _breaks)
+    parser.add_argument("id", nargs="?", help="show this one; none lists all open ones")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--close", action="store_true", help="it needs nobody any more")
+    what.add_argument("--closed", action="store_true", help="list the closed ones, too")
+    for name in ("actor", "reason"):
+        parser.add_argument(f"--{name}", default="", help="for the history")
+
+
+def _breaks(options: argparse.Namespace) -> int:
+    operator = _service(options.factory).operator
+    if options.id is None:
+        if options.close:
+            raise UsageError("--close needs the id of a break")
+        return _list_breaks(operator, closed=options.closed)
+    if options.close:
+        actor, reason = options.actor, options.reason
+        found = operator.close_break(options.id, actor=actor, reason=reason)
+    else:
+        found = operator.get_break(options.id)
+    print(json.dumps(dataclasses.asdict(found), default=str, indent=2))
+    return OK
+
+
+def _list_breaks(operator: Operator, *, closed: bool) -> int:
+    after: str | None = None
+    while True:
+        page = operator.list_breaks(after=after, closed=closed)
+        for one in page.items:
+            when = one.opened_at.isoformat(timespec="seconds")
+            by = "" if one.closed_at is None else f" closed by {one.closed_by or 'PSP'}"
+            print(f"{one.id} {one.kind} {one.aggregate_id} {when}{by}")
+        after = page.next
+        if after is None:
+            return OK
+
+
+# --- the host's service ---------------------------------------------------------------
 
 
 def _service(name: str) -> PaymentService:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
@@ -271,6 +272,50 @@ def test_blocking_handlers_work_under_asyncio_too(shop: Shop) -> None:
 def test_a_handler_names_its_event(quick: Shop, event_type: str) -> None:
     with pytest.raises(UsageError):
         quick.service.on(event_type)(print)
+
+
+class _Later:
+    """A handler that is awaited, and does not look like it."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def __call__(self, event: EventView, session: Any) -> None:
+        self.seen.append(event.type)
+
+
+def test_a_handler_that_only_promises_to_run_has_not_run(shop: Shop) -> None:
+    """What a decorator hides is no coroutine function, and returns a coroutine."""
+    later = _Later()
+    shop.service.on("payment.created")(lambda event, session: later(event, session))
+    shop.create_payment()
+    assert shop.work().done["deliver"] == {"failed": 1}
+    assert later.seen == []
+    assert shop.wait(shop.service.health()).pending["delivery"] == 2
+
+
+def test_an_object_whose_call_is_awaited_is_a_handler_for_asyncio(shop: Shop) -> None:
+    later = _Later()
+    shop.service.on("payment.created")(later)
+    shop.create_payment()
+    done = shop.work().done["deliver"]
+    assert done == ({"delivered": 2} if shop.is_async else {"failed": 1})
+    assert later.seen == (["payment.created"] if shop.is_async else [])
+
+
+def test_a_handler_whose_own_task_was_canceled_has_failed(shop: Shop) -> None:
+    """It is no order to the worker to end."""
+    if not shop.is_async:
+        return
+
+    async def waits(event: EventView, session: Any) -> None:
+        task = asyncio.create_task(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    shop.service.on("payment.created")(waits)
+    shop.create_payment()
+    assert shop.work().done["deliver"] == {"failed": 1}
 
 
 def test_a_rolled_back_payment_tells_nobody(shop: Shop) -> None:

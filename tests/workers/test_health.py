@@ -21,7 +21,7 @@ from paykit.testing.simulated import Fault
 from tests.engine.test_counts import counting
 from tests.support import Shop
 
-STATEMENTS = 10
+STATEMENTS = 11
 """How many it takes, whatever there is."""
 
 
@@ -66,6 +66,25 @@ def test_what_is_not_due_yet_is_pending_but_not_late(shop: Shop) -> None:
     delivery = _health(shop).queues["delivery"]
     # The second event is due, but waits for the first one.
     assert (delivery.pending, delivery.due) == (2, 1)
+
+
+def test_what_is_put_off_is_not_late_and_has_an_age_all_the_same(shop: Shop) -> None:
+    """Else nobody would see that the host hears of nothing, for days."""
+
+    def fail(event: EventView, session: Any) -> None:
+        raise ValueError
+
+    shop.service.on("payment.requires_payment_method")(fail)
+    shop.create_payment()
+    for _ in range(5):
+        shop.work()
+        shop.world.advance(timedelta(minutes=1))
+    shop.work()
+    delivery = _health(shop).queues["delivery"]
+    assert (delivery.pending, delivery.due, delivery.parked) == (1, 0, 0)
+    assert delivery.oldest_due_seconds is None
+    assert delivery.oldest_seconds == 300
+    assert _health(shop).queues["inbox"].oldest_seconds is None
 
 
 def test_what_a_worker_is_busy_with_is_held(quick: Shop) -> None:

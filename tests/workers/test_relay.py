@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -237,6 +238,140 @@ def test_an_error_that_only_one_message_meets_counts_against_it(
     assert shop.wait(shop.service.health()).queues["relay"].parked == 1
 
 
+def _refuses(broker: MemoryBroker, *payments: str) -> None:
+    """Let the broker's client raise what it likes about messages of these payments."""
+
+    def refuse(message: Message) -> bool:
+        if message.key in payments:
+            raise Broken
+        return False
+
+    broker.refuses = refuse
+
+
+def _try_relay(shop: Shop) -> bool:
+    """Do the duty; whether it took the broker for being away."""
+    _deliver(shop)
+    try:
+        _relay(shop)
+    except Broken:
+        return True
+    return False
+
+
+def test_a_message_that_always_fails_alone_is_parked_while_others_get_through(
+    shop: Shop, broker: MemoryBroker
+) -> None:
+    """Nothing else is due when it is tried: the others come in between."""
+    poison = shop.create_payment().id
+    _refuses(broker, poison)
+    assert _try_relay(shop), "for the first time: it may be the broker"
+    for pause in (OUTAGE_PAUSE, *RETRIES):
+        assert shop.wait(shop.service.operator.parked()).items == ()
+        shop.create_payment()
+        shop.world.advance(timedelta(milliseconds=1))
+        assert not _try_relay(shop), "the new one is taken"
+        shop.world.advance(pause)
+        assert not _try_relay(shop), "its own failure keeps nobody waiting"
+    (item,) = shop.wait(shop.service.operator.parked()).items
+    assert (item.event.payment_id, item.tries) == (poison, TRIES)
+    assert item.reason.startswith("Broken in refuse (test_relay.py:")
+
+
+def test_a_message_that_fails_while_nothing_else_is_taken_is_never_parked(
+    shop: Shop, broker: MemoryBroker
+) -> None:
+    """An outage, as far as anybody can tell; also while new payments are made."""
+    _refuses(broker, shop.create_payment().id)
+    for _ in range(TRIES + 1):
+        assert _try_relay(shop)
+        shop.world.advance(OUTAGE_PAUSE)
+    broker.down = True
+    for _ in range(TRIES + 1):
+        shop.create_payment()
+        _deliver(shop)
+        with pytest.raises(ConnectionError):
+            _relay(shop)
+        shop.world.advance(OUTAGE_PAUSE)
+    assert shop.wait(shop.service.health()).queues["relay"].parked == 0
+    attempts = "SELECT max(attempts) FROM paykit_work WHERE queue = 'relay'"
+    assert shop.scalar(attempts) == 0
+
+
+def test_messages_that_all_fail_hold_up_no_other(
+    shop: Shop, broker: MemoryBroker
+) -> None:
+    """However many come first each time: somebody else is tried before them one day."""
+    payments = [shop.create_payment().id for _ in range(12)]
+    _refuses(broker, *payments)
+    assert _try_relay(shop)
+    order = (
+        "SELECT group_id FROM paykit_work WHERE queue = 'relay' AND position = 1 "
+        "ORDER BY due_ms, id"
+    )
+    *poison, fine = (row["group_id"] for row in shop.query(order))
+    _refuses(broker, *poison)
+    for _ in range(40):
+        shop.world.advance(OUTAGE_PAUSE)
+        _try_relay(shop)
+        if _sequences(broker, fine):
+            return
+    pytest.fail("it had never its turn")
+
+
+def test_a_message_that_ends_its_worker_holds_up_no_other_and_is_parked(
+    installed: Database, broker: MemoryBroker
+) -> None:
+    with _stalling(installed, broker) as (shop, publisher):
+        poison = shop.create_payment().id
+        fine = [shop.create_payment().id for _ in range(3)]
+        _deliver(shop)
+
+        class Deadly(MemoryBroker):
+            @override
+            def take(self, messages: Sequence[Message]) -> None:
+                if any(message.key == poison for message in messages):
+                    raise KeyboardInterrupt
+                broker.take(messages)
+
+        publisher.broker = Deadly()
+        deaths = 0
+        for _ in range(3 * TRIES):
+            try:
+                _deliver(shop)
+                _relay(shop)
+            except KeyboardInterrupt:
+                deaths += 1
+            fine.append(shop.create_payment().id)
+            shop.world.advance(timedelta(minutes=2))
+        for payment in fine[:-1]:
+            assert _sequences(broker, payment) == [1, 2]
+        (item,) = shop.wait(shop.service.operator.parked()).items
+        assert (item.event.payment_id, item.at) == (poison, "broker")
+        assert "the worker ended" in item.reason
+        assert deaths == TRIES
+
+
+def test_a_worker_that_ends_each_time_parks_nothing_while_nothing_is_taken(
+    installed: Database, broker: MemoryBroker
+) -> None:
+    """A broker that never answers, and somebody who kills what hangs."""
+    with _stalling(installed, broker) as (shop, publisher):
+        shop.create_payment()
+        _deliver(shop)
+
+        def die() -> None:
+            raise KeyboardInterrupt
+
+        publisher.before = die
+        for _ in range(2 * TRIES):
+            with pytest.raises(KeyboardInterrupt):
+                _relay(shop)
+            shop.world.advance(timedelta(minutes=2))
+        publisher.before = _nothing
+        assert _relay(shop) == {"published": 2}
+
+
 def test_a_skipped_message_hands_the_next_one_on(
     shop: Shop, broker: MemoryBroker
 ) -> None:
@@ -385,3 +520,55 @@ def test_a_publisher_of_the_other_kind_is_wrong_use(
     finally:
         if shop.runner is not None:
             shop.runner.close()
+
+
+def test_a_publisher_that_only_promises_to_publish_has_published_nothing(
+    installed: Database, broker: MemoryBroker
+) -> None:
+    """What a decorator hides is no coroutine function, and returns a coroutine."""
+    publisher: Any = Stalling(broker)
+    publisher.publish = lambda messages: AsyncMemoryPublisher(broker).publish(messages)
+    shop = open_shop(installed, "threads", publisher=publisher)
+    shop.create_payment()
+    with pytest.raises(UsageError, match="AsyncPaymentService"):
+        shop.work()
+    assert _work_left(shop, "relay") == 2
+    assert broker.messages == []
+
+
+def test_a_publisher_whose_own_task_was_canceled_has_failed(
+    installed: Database, broker: MemoryBroker
+) -> None:
+    """It is no order to the worker to end."""
+
+    class Canceled:
+        async def publish(self, messages: Sequence[Message], /) -> None:
+            task = asyncio.create_task(asyncio.sleep(60))
+            task.cancel()
+            await task
+
+    shop = open_shop(installed, "asyncio", publisher=Canceled())
+    assert shop.runner is not None
+    shop.create_payment()
+    assert set(shop.wait(shop.worker.run_once()).failed) == {"relay"}
+    assert _work_left(shop, "relay") == 2
+    shop.runner.close()
+
+
+def test_health_tells_how_long_the_broker_has_taken_nothing(
+    shop: Shop, broker: MemoryBroker
+) -> None:
+    """What failed is put off each time, and so is never late."""
+    broker.down = True
+    shop.create_payment()
+    _deliver(shop)
+    shop.execute("DELETE FROM paykit_work WHERE position > 1")
+    for _ in range(10):
+        with pytest.raises(ConnectionError):
+            _relay(shop)
+        shop.world.advance(OUTAGE_PAUSE)
+    with pytest.raises(ConnectionError):
+        _relay(shop)
+    relay = shop.wait(shop.service.health()).queues["relay"]
+    assert (relay.due, relay.oldest_due_seconds) == (0, None)
+    assert relay.oldest_seconds == 10 * OUTAGE_PAUSE.total_seconds()

@@ -14,7 +14,15 @@ from typing import Any, Final
 import pytest
 from typing_extensions import override
 
-from paykit import AsyncWorker, EventView, PaymentService, UsageError, Worker
+from paykit import (
+    AsyncWorker,
+    CancelPayment,
+    EventView,
+    PaymentService,
+    PaymentState,
+    UsageError,
+    Worker,
+)
 from paykit.clock import SYSTEM
 from paykit.engine import Engine, Environment, Flow, Priority
 from paykit.workers import run_duty, run_duty_async
@@ -115,6 +123,34 @@ def test_the_pause_of_a_duty_grows_to_a_minute_and_ends_with_a_success() -> None
     assert (duty.failures, duty.paused_until) == (0, None)
     assert (duty.errors, duty.ends) == (len(pauses), {"done": 2})
     assert SECRET not in repr(duty)
+
+
+def test_a_clock_that_goes_back_prolongs_no_pause() -> None:
+    """Else a duty that failed while the clock was a day ahead would rest for a day."""
+    now = SYSTEM.now()
+    duty = DutyReport().after({}, Bug(SECRET), now + timedelta(days=1))
+    assert not duty.may_run(now + timedelta(days=1))
+    assert duty.may_run(now)
+
+
+def test_an_operation_of_a_newer_release_is_left_to_it(shop: Shop) -> None:
+    """Two deploys share one database: the older one does what it can."""
+    later = shop.create_payment()
+    shop.execute(
+        "INSERT INTO paykit_work (queue, id, due_ms, attempts) "
+        "SELECT 'operation', id, 0, 0 FROM paykit_operation"
+    )
+    shop.execute("UPDATE paykit_operation SET name = 'payment.of_tomorrow'")
+    payment = shop.create_payment()
+    shop.begin(CancelPayment(payment_id=payment.id), idempotency_key="end")
+    shop.world.advance(timedelta(minutes=2))
+    report = shop.work()
+    assert report.failed == {}
+    assert report.done["resume"] == {"unknown": 1, "done": 1}
+    assert shop.get(payment.id).state is PaymentState.CANCELED
+    assert shop.get(later.id).state is not PaymentState.CANCELED
+    (left,) = shop.query("SELECT * FROM paykit_work WHERE queue = 'operation'")
+    assert (left["attempts"], left["lease"]) == (0, None)
 
 
 def test_a_worker_counts_what_it_has_done(shop: Shop) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import iscoroutinefunction
@@ -26,8 +27,11 @@ from paykit.engine.bindings import PspDirectory
 from paykit.engine.drivers import (
     RETRY,
     WRONG_COLOUR,
+    WRONG_HANDLER,
     WRONG_PUBLISHER,
     inside_transaction,
+    is_awaited,
+    refuse_awaitable,
     refuse_inside_transaction,
     unforeseen,
 )
@@ -56,6 +60,23 @@ def _is_awaited(psp: AnyPsp) -> TypeGuard[AsyncPsp]:
         known = isinstance(psp, AsyncPsp) and iscoroutinefunction(psp.send)
         _awaited[type(psp)] = known
     return known
+
+
+@contextmanager
+def _canceled_by_nobody() -> Generator[None]:
+    """
+    Make an error of a cancellation that the host's code met, and that is not ours.
+
+    A task that it awaits was canceled, for example. Unchanged it would end the worker,
+    as if somebody had canceled that.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        ours = asyncio.current_task()
+        if ours is None or ours.cancelling():
+            raise
+        raise RuntimeError("what was called was canceled inside") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +146,8 @@ class AsyncDriver:
             case Publish(publisher, messages):
                 if not awaits(publisher):
                     raise UsageError(WRONG_PUBLISHER.format("an asyncio", ""))
-                await publisher.publish(messages)
+                with _canceled_by_nobody():
+                    await publisher.publish(messages)
             case Sleep(seconds):
                 await asyncio.sleep(seconds)
 
@@ -164,8 +186,8 @@ class AsyncDriver:
         """Call handlers of either kind; a blocking one gets a blocking session."""
         async with AsyncSession(bind=connection) as session:
             for handler in handlers:
-                with inside_transaction():
-                    if iscoroutinefunction(handler):
+                with inside_transaction(), _canceled_by_nobody():
+                    if is_awaited(handler):
                         await handler(event, session)
                     else:
                         await session.run_sync(partial(_call, handler, event))
@@ -173,6 +195,6 @@ class AsyncDriver:
 
 
 def _call(
-    handler: Callable[[Any, Session], None], event: Any, session: Session
+    handler: Callable[[Any, Session], object], event: Any, session: Session
 ) -> None:
-    handler(event, session)
+    refuse_awaitable(handler(event, session), WRONG_HANDLER)

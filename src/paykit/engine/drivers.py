@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import Any, Final, TypeGuard, TypeVar
 
 from sqlalchemy import Connection
@@ -45,6 +45,8 @@ __all__ = [
     "WRONG_PUBLISHER",
     "Driver",
     "inside_transaction",
+    "is_awaited",
+    "refuse_awaitable",
     "refuse_inside_transaction",
     "unforeseen",
 ]
@@ -75,6 +77,25 @@ def refuse_inside_transaction() -> None:
             "this call talks to the PSP and may not run inside an open transaction; "
             "use begin(session=...) there, and finish it after the commit"
         )
+
+
+def is_awaited(function: Callable[..., object]) -> bool:
+    """Whether it is a coroutine function, or an object that is called like one."""
+    called: object = type(function).__call__
+    return iscoroutinefunction(function) or iscoroutinefunction(called)
+
+
+def refuse_awaitable(result: object, wrong: str) -> None:
+    """
+    Raise `UsageError` if a call has done nothing yet, and returned what to await.
+
+    A decorator can hide that a function is a coroutine function. Whoever drops such a
+    result takes for done what has not begun.
+    """
+    if iscoroutine(result):
+        result.close()
+    if isawaitable(result):
+        raise UsageError(wrong)
 
 
 def _is_transient(error: BaseException) -> bool:
@@ -111,7 +132,8 @@ WRONG_COLOUR: Final = (
 )
 
 WRONG_HANDLER: Final = (
-    "a handler that is a coroutine function needs an AsyncPaymentService"
+    "a handler that is awaited needs an AsyncPaymentService, and has to be a coroutine "
+    "function itself, not a function that returns a coroutine"
 )
 
 WRONG_PUBLISHER: Final = (
@@ -176,7 +198,9 @@ class Driver:
             case Publish(publisher, messages):
                 if awaits(publisher):
                     raise UsageError(WRONG_PUBLISHER.format("a blocking", "Async"))
-                publisher.publish(messages)
+                # Its type says that it returns nothing, and nobody has to believe it.
+                taken: object = publisher.publish(messages)  # type: ignore[func-returns-value]
+                refuse_awaitable(taken, WRONG_PUBLISHER.format("a blocking", "Async"))
             case Sleep(seconds):
                 time.sleep(seconds)
 
@@ -201,9 +225,9 @@ class Driver:
             if handlers:
                 with Session(bind=connection) as session:
                     for handler in handlers:
-                        if iscoroutinefunction(handler):
+                        if is_awaited(handler):
                             raise UsageError(WRONG_HANDLER)
-                        handler(event, session)
+                        refuse_awaitable(handler(event, session), WRONG_HANDLER)
                     session.flush()
             effect.done(tx)
         return True

@@ -47,6 +47,7 @@ class Health:
     events that could not be delivered, ``stuck`` payments and refunds that do not move,
     ``alarms`` what is wrong with the PSP's webhooks.
     """
+    oldest_break_seconds: float | None
     oldest_stuck_seconds: float | None
     open_circuits: tuple[str, ...]
     """The PSPs and kinds of calls that this process does not try, for now."""
@@ -73,6 +74,7 @@ def health(env: Environment, tx: Tx) -> Health:
     webhooks = inbox.backlog(tx)
     doubt = backlog.in_doubt(tx)
     stuck = clocks.stuck(tx)
+    disagreements = breaks.open_breaks(tx)
     version = installed(tx.connection)
     return Health(
         queues=queues,
@@ -81,12 +83,13 @@ def health(env: Environment, tx: Tx) -> Health:
         oldest_in_doubt_seconds=_age(tx, doubt.since),
         attention={
             "cases": cases.count(tx),
-            "breaks": breaks.open_breaks(tx),
+            "breaks": disagreements.count,
             "dead": webhooks.dead,
             "parked": sum(queue.parked for queue in queues.values()),
             "stuck": stuck.count,
             "alarms": len(alarms.list_alarms(tx)),
         },
+        oldest_break_seconds=_age(tx, disagreements.oldest),
         oldest_stuck_seconds=_age(tx, stuck.oldest),
         open_circuits=tuple("/".join(one) for one in env.gate.open_circuits()),
         schema_version=0 if version is None else version.version,

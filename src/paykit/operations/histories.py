@@ -9,9 +9,14 @@ from paykit.store import payments, payouts, subscriptions
 from paykit.store.events import NewEvent
 from paykit.store.tx import Tx
 
-__all__ = ["tell"]
+__all__ = ["lock", "tell"]
 
 _Tell: TypeAlias = Callable[[Tx, str, NewEvent, str], None]
+
+
+def lock(tx: Tx, aggregate: str, aggregate_id: str) -> None:
+    """Lock the row of what is there, before anything that it is locked for."""
+    _LOAD[aggregate](tx, aggregate_id, merchant=None, lock=True)
 
 
 def tell(
@@ -36,6 +41,11 @@ def _subscription(tx: Tx, subscription_id: str, told: NewEvent, cause: str) -> N
     subscriptions.save(tx, row, {}, cause=cause, happened=[told])
 
 
+_LOAD: Final[Mapping[str, Callable[..., object]]] = {
+    "payment": payments.load,
+    "payout": payouts.load,
+    "subscription": subscriptions.load,
+}
 _TELL: Final[Mapping[str, _Tell]] = {
     "payment": _payment,
     "payout": _payout,

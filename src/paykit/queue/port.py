@@ -19,7 +19,8 @@ class MessageRefused(Exception):
 
     Too large, or against a schema, for example. A publisher raises it when it was given
     one message. It counts against the message; any other error counts against the
-    broker, unless that takes other messages at the same time.
+    broker, unless that takes other messages at the same time, or has taken some since
+    the message failed before.
     """
 
 

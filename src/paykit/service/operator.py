@@ -7,7 +7,8 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from paykit.engine import Engine, Flow, commit
-from paykit.operations import alarms, dead_letters, deliveries, resolve_case
+from paykit.operations import alarms, breaks, dead_letters, deliveries, resolve_case
+from paykit.operations.breaks import BreakPage, BreakView
 from paykit.operations.cases import (
     CasePage,
     OperationView,
@@ -33,7 +34,7 @@ class _AsyncRun(Protocol):
 
 
 class Operator:
-    """Cases, dead letters and parked deliveries, with blocking calls."""
+    """Cases, breaks, dead letters and parked deliveries, with blocking calls."""
 
     def __init__(self, run: _Run, engine: Engine) -> None:
         self._run = run
@@ -82,6 +83,31 @@ class Operator:
             evidence=evidence,
         )
         return self._run(flow)
+
+    def list_breaks(
+        self, *, limit: int = 50, after: str | None = None, closed: bool = False
+    ) -> BreakPage:
+        """
+        Return where the PSP and paykit disagree, oldest first; with `closed` all.
+
+        Each waits for a person, or for the PSP to show that it is over. Pass
+        `BreakPage.next` as `after` for more.
+        """
+        return self._run(commit(partial(breaks.list_breaks, limit, after, closed)))
+
+    def get_break(self, break_id: str) -> BreakView:
+        """Return one break, open or closed; or `NotFound`."""
+        return self._run(commit(partial(breaks.show_break, break_id)))
+
+    def close_break(self, break_id: str, *, actor: str, reason: str) -> BreakView:
+        """
+        Say that a break is understood, so that it needs nobody any more.
+
+        Nothing is booked or sent by it. `actor` and `reason` go into the history of
+        what it is about. The same shown again leaves it closed; what is new opens it or
+        another one. Raises `NotFound`, or `NotAllowed` if it is closed already.
+        """
+        return self._run(breaks.close_break(break_id, actor, reason))
 
     def parked(self, *, limit: int = 50, after: str | None = None) -> ParkedPage:
         """
@@ -210,6 +236,21 @@ class AsyncOperator:
             evidence=evidence,
         )
         return await self._run(flow)
+
+    async def list_breaks(
+        self, *, limit: int = 50, after: str | None = None, closed: bool = False
+    ) -> BreakPage:
+        """See `Operator.list_breaks`."""
+        flow = commit(partial(breaks.list_breaks, limit, after, closed))
+        return await self._run(flow)
+
+    async def get_break(self, break_id: str) -> BreakView:
+        """See `Operator.get_break`."""
+        return await self._run(commit(partial(breaks.show_break, break_id)))
+
+    async def close_break(self, break_id: str, *, actor: str, reason: str) -> BreakView:
+        """See `Operator.close_break`."""
+        return await self._run(breaks.close_break(break_id, actor, reason))
 
     async def parked(self, *, limit: int = 50, after: str | None = None) -> ParkedPage:
         """See `Operator.parked`."""

@@ -23,7 +23,7 @@ from paykit.store.tx import Tx
 from paykit.store.work import Claimed
 from paykit.workers.failures import spread, where
 
-__all__ = ["RETRIES", "TRIES", "deliver_next"]
+__all__ = ["NEVER_ENDED", "RETRIES", "TRIES", "deliver_next"]
 
 _log = logging.getLogger("paykit.deliver")
 
@@ -44,7 +44,8 @@ RETRIES: Final = (
 TRIES: Final = len(RETRIES) + 1
 """After so many failures an event is parked."""
 
-_NEVER_ENDED: Final = "the worker ended in the middle of it, each time"
+NEVER_ENDED: Final = "the worker ended in the middle of it, each time"
+"""The reason of what is parked because nobody has come to its end."""
 
 
 def deliver_next(
@@ -59,7 +60,7 @@ def deliver_next(
     if claimed is None:
         return None
     if claimed.attempts > TRIES:
-        return (yield from _give_back(claimed, _NEVER_ENDED))
+        return (yield from _give_back(claimed, NEVER_ENDED))
     effect = Deliver(
         load=partial(_load, claimed),
         handlers=lambda event: handlers.of(event.type),

@@ -69,8 +69,10 @@ class DutyReport:
         )
 
     def may_run(self, now: datetime) -> bool:
-        """Whether its pause is over."""
-        return self.paused_until is None or now >= self.paused_until
+        """Whether its pause is over; it is if the clock has gone back behind it."""
+        if self.paused_until is None or self.last_error_at is None:
+            return True
+        return not self.last_error_at <= now < self.paused_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

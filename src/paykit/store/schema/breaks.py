@@ -19,6 +19,9 @@ reconciliation_break = Table(
     Column("detail", Json, nullable=False),
     Column("opened_at", UtcDateTime, nullable=False),
     Column("resolved_at", UtcDateTime),
+    Column("resolved_by", String(64)),
+    Column("resolution", String(500)),
 )
 """One reconciliation break: what the PSP shows is accepted, and does not match. What it
-is about is named as in `paykit.store.schema.messages.event`."""
+is about is named as in `paykit.store.schema.messages.event`. `resolved_by` is who has
+closed it, and `resolution` why; both are NULL if the PSP has shown that it is over."""
