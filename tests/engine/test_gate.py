@@ -89,6 +89,25 @@ def test_who_has_to_wait_is_no_probe() -> None:
     assert isinstance(gate.enter(_asking("pay_2"), later, PATIENT), Admitted)
 
 
+def test_of_those_who_waited_for_their_turn_one_is_the_probe() -> None:
+    gate = Gate()
+    waiting = [gate.enter(_asking(), NOW, PATIENT) for _ in range(3)]
+    _break(gate, _asking())
+    later = NOW + BreakerPolicy().pause
+    found = []
+    for one in waiting:
+        assert isinstance(one, Admitted)
+        assert isinstance(gate.confirm(one, NOW), Refused)
+    for one in waiting:
+        assert isinstance(one, Admitted)
+        found.append(gate.confirm(one, later))
+    probe, *others = found
+    assert isinstance(probe, Admitted)
+    assert all(isinstance(one, Refused) for one in others)
+    gate.leave(probe, FINE, later)
+    assert gate.open_circuits() == []
+
+
 # -- one write to an object at a time --------------------------------------------------
 
 

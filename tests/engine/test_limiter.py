@@ -52,6 +52,13 @@ def _most_in_a_second(times: list[float]) -> int:
     )
 
 
+@pytest.mark.parametrize("wrong", [0, -1, float("nan")])
+def test_limits_that_nobody_could_wait_for_are_refused(wrong: float) -> None:
+    for limits in ((wrong, 25), (25, wrong)):
+        with pytest.raises(ValueError, match="more than no request"):
+            RequestLimits(per_second=limits[0], per_endpoint=limits[1])
+
+
 @pytest.mark.parametrize("limits", [LIVE, TEST], ids=["live", "test"])
 def test_one_second_never_sees_more_than_the_psp_allows(limits: RequestLimits) -> None:
     tap, times, by_verb = Tap(limits), list[float](), Counter[str]()
@@ -166,7 +173,25 @@ def test_a_clock_that_is_put_back_gives_nothing_away() -> None:
     while tap.turn(WORKER, at=100.0).taken:
         pass
     assert not tap.turn(WORKER, at=0.0).taken
-    assert not tap.turn(WORKER, at=100.0).taken
+
+
+def test_times_that_threads_bring_out_of_order_give_nothing_away() -> None:
+    tap = Tap()
+    while tap.turn(WORKER, at=1.5).taken:
+        pass
+    for _ in range(100):
+        assert not tap.turn(WORKER, at=0.0).taken
+        assert not tap.turn(WORKER, at=1.5).taken
+
+
+@pytest.mark.parametrize("priority", [PAYER, WORKER])
+def test_a_clock_that_is_put_back_keeps_nobody_waiting(priority: Priority) -> None:
+    """An hour later by the old clock nothing more would come in until then."""
+    tap = Tap()
+    while tap.turn(priority, at=3600.0).taken:
+        pass
+    assert not tap.turn(priority, at=0.0).taken
+    assert tap.turn(priority, at=60.0) == Turn(taken=True, wait_seconds=0.0)
 
 
 def _spent(buckets: Mapping[str, Bucket]) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any, Final
 
 import pytest
@@ -31,8 +31,11 @@ from paykit import (
     RefundState,
     cli,
 )
+from paykit.engine import BreakerPolicy
+from paykit.operations.apply_event import apply_event
+from paykit.psp import Call
 from paykit.testing.simulated import Fault
-from tests.databases import Database
+from tests.databases import Database, PostgresServer
 from tests.engine.test_ladder import METHODS
 from tests.support import DRIVERS, PATIENCE, Shop, open_shop
 
@@ -258,6 +261,74 @@ def test_nobody_gives_up_what_an_event_has_proved(swift: Shop) -> None:
         _decide(swift, operation, NotExecuted())
 
 
+def test_an_answer_that_tells_nothing_keeps_no_case_from_its_end(swift: Shop) -> None:
+    """Our key was used for something else: that is no answer to what we asked."""
+    payment, other = swift.authorized(), swift.authorized()
+    ours, theirs = swift.reference(payment), swift.reference(other)
+
+    def use_the_key(call: Call) -> None:
+        swift.watch.before = None
+        parameters = call.parameters.replace(ours, theirs)
+        swift.wait(swift.psp.send(replace(call, parameters=parameters)))
+
+    swift.watch.before = use_the_key
+    with pytest.raises(OutcomeUnknown) as unknown:
+        swift.capture_payment(payment)
+    swift.world.advance(TOO_LATE)
+    view = _decide(swift, unknown.value.operation_id, NotExecuted())
+    (heard,) = view.attempts[0].heard
+    assert heard.said["code"] == "idempotency_error"
+    assert view.status == "failed"
+    assert swift.claims() == {}
+
+
+def test_a_proof_that_comes_with_the_last_look_leaves_no_case(
+    postgres: PostgresServer, postgres_template: str
+) -> None:
+    """On PostgreSQL, where the event is applied while the worker gives up."""
+    database = postgres.take(template=postgres_template)
+    twice = replace(ONCE, schedule=PATIENCE.schedule[:1])
+    shop = open_shop(database, "threads", policy=twice)
+    payment = shop.paid()
+    shop.settle()
+    shop.sim.faults.add(Fault.LOSE_ANSWER, verb="create_refund")
+    shop.sim.faults.add(LOST, verb="create_refund", times=None)
+    shop.sim.faults.add(LOST, verb="find_refund", times=None)
+    with pytest.raises(OutcomeUnknown):
+        shop.refund_payment(payment)
+    shop.world.advance(PATIENCE.schedule[0])
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    (told,) = [one for one in shop.sim.events() if one.type == "refund.created"]
+    event = shop.psp.read_event(shop.sim.webhook(told)[0])
+    looking, proved = Event(), Event()
+
+    def pause(call: Call) -> None:
+        if call.verb == "create_refund":
+            looking.set()
+            assert proved.wait(60)
+
+    shop.watch.before = pause
+    with ThreadPoolExecutor(1) as other:
+        worker = other.submit(shop.work)
+        assert looking.wait(60)
+
+        def prove(tx: Any) -> None:
+            binding, ours = "simulated:default:test", {"owner": "default"}
+            apply_event(tx, binding, event, {}, serves=bool, cause="webhook", **ours)
+            tx.flush()
+            proved.set()
+            while not shop.scalar(waiting) and not worker.done():
+                pass
+
+        shop.wait(shop.service.driver.commit(prove))
+        assert worker.result(60).done["resume"] == {"done": 1}
+    assert _operator(shop, "cases").items == ()
+    postgres.drop(database)
+
+
 def test_nobody_gives_up_while_the_psp_does_not_answer(swift: Shop) -> None:
     operation, _ = _open_case(swift, "cancel", Fault.LOSE_ANSWER)
     swift.world.advance(TOO_LATE)
@@ -405,6 +476,8 @@ def test_who_looks_again_and_who_decides_do_not_both_win(desk: Shop) -> None:
     _decide(desk, operation, NotExecuted())
     assert desk.work().done["resume"] == {}
     assert _operator(desk, "case", operation).status == "failed"
+    (told,) = _history(desk, operation, "operation.case_resolved")
+    assert (told["actor"], told["verdict"]) == ("kim", "not_executed")
 
 
 def test_looking_again_starts_the_schedule_anew(quick: Shop) -> None:
@@ -417,7 +490,8 @@ def test_looking_again_starts_the_schedule_anew(quick: Shop) -> None:
             quick.wait_and_work(delay)
         assert _operator(quick, "case", operation).status == "case"
         assert _operator(quick, "look_again", operation, actor="kim").status == "open"
-        quick.work()
+        # What the breaker holds back would be no look.
+        quick.wait_and_work(BreakerPolicy().longest_pause)
         quick.watch.sent.clear()
     assert len(_history(quick, operation, "operation.case_reopened")) == 2
     quick.wait_and_work(PATIENCE.schedule[1])

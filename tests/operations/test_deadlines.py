@@ -159,6 +159,31 @@ def test_a_cancel_takes_over_from_a_confirmation_in_doubt(shop: Shop) -> None:
     assert shop.get(payment).state is PaymentState.CANCELED
 
 
+@pytest.mark.parametrize("fault", [LOST, Fault.LOSE_REQUEST_UNSENT], ids=str)
+def test_what_a_cancel_has_taken_over_is_not_sent_any_more(
+    quick: Shop, fault: Fault
+) -> None:
+    """Also while the cancel cannot be sent, and its turn comes after the other's."""
+    payment = quick.create_payment().id
+    quick.sim.faults.add(fault, verb="confirm_payment", times=SENDS)
+    with pytest.raises((OutcomeUnknown, PspUnavailable)):
+        quick.confirm_payment(payment, idempotency_key="k")
+    quick.world.advance(timedelta(seconds=5))
+    quick.sim.faults.add(Fault.LOSE_REQUEST_UNSENT, verb="cancel_payment", times=SENDS)
+    with pytest.raises(PspUnavailable):
+        quick.cancel_payment(payment, idempotency_key="x")
+    quick.sim.faults.clear()
+    sent = quick.watch.writes().count("confirm_payment")
+    quick.wait_and_work(PATIENCE.schedule[0] - timedelta(seconds=5))
+    quick.settle()
+    assert quick.watch.writes().count("confirm_payment") == sent
+    assert quick.charged() == 0
+    assert quick.cancel_payment(payment, idempotency_key="x").state is (
+        PaymentState.CANCELED
+    )
+    assert quick.claims() == {}
+
+
 def test_a_cancel_that_was_too_slow_says_that_the_payment_is_paid(shop: Shop) -> None:
     payment = _confirm_into_the_void(shop)
     _arrive_late(shop)

@@ -13,7 +13,8 @@ from paykit import (
     RefundExceedsCaptured,
 )
 from paykit.lifecycle import PaymentState, RefundState
-from tests.support import Shop
+from paykit.psp import Decline, Declined
+from tests.support import Shop, WatchedPsp
 
 DECLINED = "pm_card_visa_chargeDeclined"
 
@@ -256,6 +257,22 @@ def test_a_partial_capture_takes_its_part_and_releases_the_rest(shop: Shop) -> N
     assert shop.balances()["psp_balance:eur"] == shop.sim.effects().balance["eur"]
     assert shop.breaks() == set()
     assert shop.refunds(payment) == ()
+
+
+def test_a_capture_that_is_declined_says_why(
+    quick: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = quick.authorized()
+    decline = Decline(code="payment_method_provider_decline")
+    declined = Declined(decline=decline)
+    with monkeypatch.context() as broke:
+        broke.setattr(WatchedPsp, "send", lambda psp, call: declined)
+        view = quick.capture_payment(payment, idempotency_key="k")
+    assert (view.captured, view.paid) == (0, False)
+    assert view.decline is not None
+    assert view.decline.code == decline.code
+    assert quick.capture_payment(payment, idempotency_key="k") == view
+    assert quick.capture_payment(payment).paid
 
 
 def test_capturing_too_much_is_refused_before_anything_is_sent(shop: Shop) -> None:

@@ -234,6 +234,30 @@ def test_two_looks_at_one_status_have_no_order_and_are_read(quick: Shop) -> None
     assert types(quick) == ["payout.created", "payout.updated"]
 
 
+@pytest.mark.parametrize("read", [True, False], ids=["read", "only heard of"])
+def test_an_old_reading_is_overtaken_by_a_look_that_shows_nothing_new(
+    quick: Shop, read: bool
+) -> None:
+    """
+    A word that we do not know, and back, while the event of the first is being read.
+
+    Were the second look not noted, the first reading would be written down as newer.
+    """
+    heard_and_read(quick, as_(PayoutStatus.PAID))
+    odd = replace(as_(PayoutStatus.UNRECOGNIZED), raw_status="carried_by_pigeon")
+    first, second = (follow(quick, told_by_event(odd)) for _ in range(2))
+    assert isinstance(first, Needs)
+    assert isinstance(second, Needs)
+    back = as_(PayoutStatus.PAID)
+    if read:
+        follow(quick, told_by_event(odd), back, version=second.version)
+    else:
+        follow(quick, told_by_event(back))
+    late = follow(quick, told_by_event(odd), odd, version=first.version)
+    assert isinstance(late, Needs)
+    assert (the(quick).raw_status, types(quick)[-1]) == ("paid", "payout.paid")
+
+
 @pytest.mark.parametrize("end", [FAILED, CANCELED], ids=["failed", "canceled"])
 @pytest.mark.parametrize("late", [*PayoutStatus])
 def test_nothing_that_comes_late_moves_a_payout_from_its_end(

@@ -170,6 +170,19 @@ def test_what_looks_like_a_card_number_is_not_kept(quick: Shop) -> None:
     assert "4242 4242" not in str(the(quick).metadata)
 
 
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800"], ids=["nul", "half a character"])
+def test_metadata_that_a_database_cannot_hold_stop_nothing(
+    shop: Shop, odd: str
+) -> None:
+    """JSON has a text for both; PostgreSQL takes neither."""
+    shop.sim.controls.start_subscription({**OURS, "note": odd, odd: "17"})
+    shop.settle()
+    assert the(shop).state is SubscriptionState.ACTIVE
+    assert the(shop).metadata["order"] == "17"
+    assert set(inbox_ends(shop).values()) <= {"applied", "ignored"}
+    assert types(shop) == ["started", "incomplete", "active"], "and is not told again"
+
+
 # -- whose it is -----------------------------------------------------------------------
 
 
@@ -197,6 +210,28 @@ def test_a_subscription_is_followed_from_when_it_names_its_merchant(
     body["data"]["object"]["metadata"] = OURS
     hear(quick, {**body, "id": "evt_named"})
     assert the(quick).psp_reference == reference
+
+
+@pytest.mark.parametrize("whose", [{}, {"paykit_merchant": "no such name"}], ids=str)
+def test_an_end_that_named_nobody_counts_once_the_subscription_is_ours(
+    quick: Shop, whose: dict[str, str]
+) -> None:
+    """Its metadata were changed before the end, and the first event comes last."""
+    reference = started(quick)
+    quick.sim.controls.cancel_subscription(reference)
+    first, *_, end = [
+        event for event in fresh_events(quick) if event.type.startswith("customer.")
+    ]
+    body = body_of(quick, end)
+    body["data"]["object"]["metadata"] = whose
+    hear(quick, body)
+    for delay in DEFERRALS:
+        quick.wait_and_work(delay)
+    assert inbox_ends(quick) == {end.id: "ignored"}
+    arrive(quick, [first])
+    quick.work()
+    assert the(quick).state is SubscriptionState.CANCELED
+    assert inbox_ends(quick) == dict.fromkeys((end.id, first.id), "applied")
 
 
 @pytest.mark.parametrize("name", ["", "no such name", "x" * 65])

@@ -17,7 +17,7 @@ from paykit import (
     Policy,
 )
 from paykit.engine import commit
-from paykit.store import clocks
+from paykit.store import clocks, payments
 from paykit.store.tx import Tx
 from paykit.testing.simulated import Fault
 from tests.databases import Database
@@ -26,6 +26,7 @@ from tests.support import DRIVERS, PATIENCE, Shop, open_shop
 DAY: Final = timedelta(days=1)
 SECOND: Final = timedelta(seconds=1)
 MARGIN: Final = ClockPolicy().capture_margin
+HELD: Final = PaymentState.AUTHORIZED
 CHALLENGE: Final = "pm_card_threeDSecure2Required"
 
 
@@ -247,6 +248,80 @@ def test_a_host_that_wants_to_authorize_again_is_told_once(
     assert "cancel_payment" not in shop.watch.verbs()
 
 
+def _learn(shop: Shop, payment: str, end: datetime | None) -> None:
+    """Let the PSP show another end of the authorization, or none."""
+
+    def save(tx: Tx) -> None:
+        row = payments.load(tx, payment, merchant=None, lock=True)
+        payments.save(tx, row, {"capture_before": end}, cause="webhook")
+
+    shop.run(commit(save))
+
+
+@pytest.mark.parametrize("shown", [None, timedelta(days=30)], ids=["none", "later"])
+def test_an_end_that_is_shown_after_the_first_look_is_not_missed(
+    shop: Shop, shown: timedelta | None
+) -> None:
+    payment = shop.authorized()
+    shop.settle()
+    end = shop.authorized_until(payment)
+    _learn(shop, payment, None if shown is None else end + shown)
+    shop.wait_and_work(timedelta(hours=1))
+    _learn(shop, payment, end)
+    _go_to(shop, end - timedelta(hours=12))
+    shop.work()
+    assert shop.event_types(payment)[-1] == "payment.authorization_expiring"
+    _go_to(shop, end - MARGIN)
+    shop.work()
+    assert shop.get(payment).state is PaymentState.CANCELED
+
+
+def test_the_host_is_warned_of_each_end_once(shop: Shop) -> None:
+    """Such as when an authorization was extended after the host was warned."""
+    payment = shop.authorized()
+    first = shop.authorized_until(payment)
+    _go_to(shop, first - DAY)
+    shop.work()
+    second = first + 3 * DAY
+    _learn(shop, payment, second)
+    # The simulated PSP extends none; and what is told needs no read.
+    shop.sim.faults.add(Fault.LOSE_REQUEST, verb="read_payment", times=None)
+    for _ in range(8):
+        shop.wait_and_work(DAY / 2 - timedelta(minutes=1))
+    told = [
+        event.data["capture_before"]
+        for event in shop.wait(shop.service.payment_events(payment))
+        if event.type == "payment.authorization_expiring"
+    ]
+    assert told == [first.isoformat(), second.isoformat()]
+    assert shop.get(payment).state is PaymentState.AUTHORIZED
+
+
+def test_raising_an_authorization_does_not_repeat_the_warning(shop: Shop) -> None:
+    payment = shop.authorized(incremental_authorization=True)
+    end = shop.authorized_until(payment)
+    _go_to(shop, end - DAY)
+    shop.work()
+    shop.increment_authorization(payment)
+    shop.run(commit(lambda tx: clocks.follow(tx, payment, HELD, HELD, other_end=True)))
+    _go_to(shop, end - timedelta(hours=1))
+    shop.work()
+    assert shop.event_types(payment).count("payment.authorization_expiring") == 1
+
+
+def test_an_account_that_is_given_up_stops_no_worker(shop: Shop) -> None:
+    former, current = shop.authorized(), shop.authorized()
+    shop.settle()
+    binding = "simulated:former:test"
+    shop.execute(
+        "UPDATE paykit_payment SET binding = :to WHERE id = :id", to=binding, id=former
+    )
+    _go_to(shop, shop.authorized_until(current) - MARGIN)
+    shop.work()
+    assert shop.get(former).state is PaymentState.AUTHORIZED
+    assert shop.get(current).state is PaymentState.CANCELED
+
+
 # -- payers who do not come back -------------------------------------------------------
 
 
@@ -464,6 +539,19 @@ def test_each_stay_in_a_state_has_its_own_notice(installed: Database) -> None:
     shop.wait_and_work(2 * DAY)
     assert shop.event_types(payment).count("payment.stuck") == 2
     assert shop.run(commit(clocks.stuck)).count == 1
+
+
+def test_a_payer_who_tries_again_is_counted_as_moving(installed: Database) -> None:
+    shop = _with(installed, cancel_after={})
+    payment = shop.create_payment().id
+    shop.wait_and_work(8 * DAY)
+    assert shop.run(commit(clocks.stuck)).count == 1
+    shop.confirm_payment(payment, payment_method="pm_card_visa_chargeDeclined")
+    since = shop.world.now()
+    assert shop.run(commit(clocks.stuck)).count == 0
+    shop.wait_and_work(8 * DAY)
+    assert shop.event_types(payment).count("payment.stuck") == 2
+    assert shop.run(commit(clocks.stuck)) == clocks.Stuck(1, since)
 
 
 def test_a_refund_that_does_not_move_is_told_of_once(shop: Shop) -> None:

@@ -30,13 +30,15 @@ def ask(
     call: Call,
     *,
     thing: str | None = None,
+    before: datetime | None = None,
 ) -> Flow[Answer]:
     """
     Send `call` to the PSP behind `binding` when it may go, and return what was heard.
 
     `thing` is the payment or object that the call is about: one write to it at a time.
-    Nothing is sent after the deadline of `env`. What is held back comes to `NotSent`
-    with `retry_after_seconds`.
+    Nothing is sent after the deadline of `env`, nor from `before` on, however long it
+    has to wait for its turn. What is held back comes to `NotSent` with
+    `retry_after_seconds`.
     """
     limits = env.psps.for_binding(binding).capabilities.limits
     if limits is not None:
@@ -44,17 +46,27 @@ def ask(
     asking = Asking(
         binding=binding, call=call, priority=env.priority, thing=thing, limits=limits
     )
-    admitted = yield from _enter(env, asking, env.deadline())
+    until = env.deadline()
+    admitted = yield from _enter(env, asking, min(until, before or until))
     if isinstance(admitted, NotSent):
         return admitted
     answer: Answer | None = None
     try:
         if admitted.wait_seconds:
             yield from sleep(admitted.wait_seconds)
+            found = env.gate.confirm(admitted, env.world.now())
+            if isinstance(found, Refused):
+                return _held_back(found)
+            admitted = found
         answer = yield from _send(binding, call)
         return answer
     finally:
         env.gate.leave(admitted, answer, env.world.now())
+
+
+def _held_back(refused: Refused) -> NotSent:
+    after = refused.retry_after_seconds
+    return NotSent(reason=refused.reason, retry_after_seconds=after)
 
 
 def _send(binding: str, call: Call) -> Generator[Effect, Answer, Answer]:
@@ -77,8 +89,7 @@ def _enter(
         if isinstance(found, Admitted):
             return found
         if isinstance(found, Refused):
-            after = found.retry_after_seconds
-            return NotSent(reason=found.reason, retry_after_seconds=after)
+            return _held_back(found)
         nap = max(found.seconds, min(_LONGEST_NAP, clock.slept / 2))
         if now + timedelta(seconds=nap) >= until:
             return NotSent(reason=found.reason, retry_after_seconds=found.seconds)

@@ -9,12 +9,14 @@ shares its transaction with the first phase, so one PSP call costs two commits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from paykit.engine import stand
 from paykit.engine.asking import ask
@@ -24,7 +26,7 @@ from paykit.engine.keys import fingerprint, operation_id
 from paykit.engine.limiter import Priority
 from paykit.engine.operation import Context, Operation
 from paykit.engine.outcome import is_definite, is_no_effect
-from paykit.engine.resolving import wait
+from paykit.engine.resolving import lock_payment, wait
 from paykit.engine.stand import Ended, Environment, Standing, Waiting
 from paykit.errors import (
     IdempotencyKeyReused,
@@ -35,6 +37,7 @@ from paykit.errors import (
     PaykitError,
     PspMisconfigured,
     PspUnavailable,
+    UsageError,
 )
 from paykit.psp import (
     Answer,
@@ -78,9 +81,20 @@ class Engine:
         )
         return (yield from call._finish(op, where))
 
-    def resume(self, op: Operation[Any, R], operation: str, lease: UUID) -> Flow[R]:
-        """Go on with an operation whose work is held under `lease`."""
-        resolving = replace(self.env, priority=Priority.RESOLVE)
+    def resume(
+        self,
+        op: Operation[Any, R],
+        operation: str,
+        lease: UUID,
+        *,
+        counted: bool = False,
+    ) -> Flow[R]:
+        """
+        Go on with an operation whose work is held under `lease`.
+
+        `counted` tells whether the claim was counted as one look of its schedule.
+        """
+        resolving = replace(self.env, priority=Priority.RESOLVE, counted=counted)
         call = replace(self, env=resolving.beginning())
         where = yield from commit(partial(self._reopen, op, operation, lease))
         return (yield from call._finish(op, where))
@@ -161,8 +175,7 @@ class Engine:
         if row.phase_id == phase_id:
             # This very phase was committed, and only the reply was lost.
             return stand.where(tx, self.env, op, row, at.lease, held=True)
-        for one in heard.sent:
-            operations.store_answer(tx, at.attempt.id, one)
+        _keep(at.attempt.id, heard.sent, tx)
         if not holds:
             return None
         return self._advance(tx, op, at, row, heard, phase_id)
@@ -188,7 +201,9 @@ class Engine:
         answer = heard.answer
         ctx = stand.context_of(self.env, row)
         if not is_definite(answer):
-            # Somebody who lost the lease may have heard it (DESIGN law 2).
+            # Somebody who lost the lease may have heard it (DESIGN law 2), or an event
+            # may tell it: whoever applies one holds the payment until it is committed.
+            lock_payment(tx, row)
             answer = stand.heard_by_anyone(tx, at.attempt) or answer
         late = row.execute_before is not None and tx.now >= row.execute_before
         # Only where nothing was sent before: a fence that was not sent fences nothing.
@@ -205,18 +220,28 @@ class Engine:
             return stand.advance(tx, self.env, op, ctx, step, at.lease, phase_id)
         if leg is not op.legs[0] and is_no_effect(answer):
             answer = Unknown(reason=f"an earlier step was begun; now: {answer.reason}")
-        return wait(tx, self.env, row, at, answer, phase_id, heard.seen)
+        seen, held_back = heard.seen, heard.held_back
+        return wait(
+            tx, self.env, row, at.lease, answer, phase_id, seen, held_back=held_back
+        )
 
     # -- flows: control across transactions ---------------------------------------
 
     def _finish(self, op: Operation[Any, R], where: stand.Where[R]) -> Flow[R]:
         secret: str | None = None
+        asked = False
         while isinstance(where, Standing):
             leg = op.leg(where.point)
             heard = yield from hear(self.env, leg, where)
+            asked = asked or heard.asked
+            heard = replace(heard, held_back=heard.held_back and not asked)
             secret = client_secret_of(heard.answer) or secret
             phase = partial(self._record, op, where, heard, self.env.world.new_uuid())
-            moved = yield from commit(phase)
+            try:
+                moved = yield from commit(phase)
+            except Exception as error:
+                yield from _keep_answers(where, heard, error)
+                raise
             if moved is None:
                 raise LeaseLost(
                     f"operation {where.operation_id}: another worker took over; the "
@@ -244,10 +269,31 @@ class Engine:
         if op.reveal is None or op.secret_of is None:
             return result
         request = op.secret_of(result)
-        if secret is None and request is not None:
+        if secret is None and request is not None and self._speaks_for(binding):
             call = self.env.psps.for_binding(binding).prepare(request, None)
             secret = client_secret_of((yield from ask(self.env, binding, call)))
         return op.reveal(result, secret)
+
+    def _speaks_for(self, binding: str) -> bool:
+        """Whether there is an adapter: what is stored stays true without one."""
+        try:
+            self.env.psps.for_binding(binding)
+        except (LookupError, UsageError):
+            return False
+        return True
+
+
+def _keep_answers(at: Standing[Any], heard: Heard, error: Exception) -> Flow[None]:
+    """Keep what the PSP has said although it could not be recorded (DESIGN law 2)."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return  # the database is not there, and would not keep it either
+    if heard.sent:
+        yield from commit(partial(_keep, at.attempt.id, heard.sent))
+
+
+def _keep(attempt_id: str, sent: Sequence[Answer], tx: Tx) -> None:
+    for one in sent:
+        operations.store_answer(tx, attempt_id, one)
 
 
 def _refuse_what_is_lacking(op: Operation[C, Any], command: C, psp: AnyPsp) -> None:

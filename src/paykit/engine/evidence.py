@@ -21,6 +21,7 @@ from paykit.carddata import redact
 from paykit.engine.asking import ask
 from paykit.engine.effects import Flow
 from paykit.engine.operation import Leg
+from paykit.engine.outcome import is_held_back
 from paykit.engine.stand import Environment, Standing
 from paykit.psp import (
     Answer,
@@ -63,10 +64,12 @@ _LONGEST: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One read that was made in order to find out, and what it showed."""
+    """One read for finding out, and what it showed."""
 
     verb: str
     shown: dict[str, object]
+    held_back: bool = False
+    """Whether it was not made after all, because our own gate let it not go."""
 
     def stored(self) -> dict[str, object]:
         """Return it as it is kept with a case."""
@@ -148,7 +151,8 @@ def _read(
     binding = at.attempt.binding
     call = env.psps.for_binding(binding).prepare(request, None)
     answer = yield from ask(env, binding, call)
-    seen.append(Seen(verb=request.verb, shown=described(answer)))
+    held_back = is_held_back(answer)
+    seen.append(Seen(verb=request.verb, shown=described(answer), held_back=held_back))
     return answer
 
 

@@ -9,7 +9,7 @@ brings the time, and waits by an effect (see `paykit.engine.asking`).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final, Literal, TypeAlias
@@ -49,6 +49,11 @@ class Asking:
         if self.priority is Priority.RESOLVE:
             return "resolve"
         return "read" if self.call.idempotency_key is None else "write"
+
+    @property
+    def circuit(self) -> _Circuit:
+        """The circuit that it needs to be closed, or to probe."""
+        return self.binding, self.kind
 
     @property
     def writes_to(self) -> tuple[str, str] | None:
@@ -111,12 +116,12 @@ class Gate:
         With `overtake` another write to the same object is not waited for: the PSP will
         refuse one of the two, which is slower and no less safe.
         """
-        circuit = (asking.binding, asking.kind)
+        circuit = asking.circuit
         with self._lock:
             before = self._circuits.get(circuit, Breaker())
             after, refused = admit(before, self.policy, now)
             if refused is not None:
-                return Refused(refused.total_seconds(), "the PSP does not answer")
+                return _refused(refused)
             if not overtake and self._writers[asking.writes_to]:
                 return Later(_BUSY_SECONDS, "another write to the object is under way")
             turn = self._turn(asking, now, patience)
@@ -128,10 +133,27 @@ class Gate:
                 self._writers[asking.writes_to] += 1
             return Admitted(asking, after.era, turn)
 
+    def confirm(self, admitted: Admitted, now: datetime) -> Admitted | Refused:
+        """
+        Ask once more after the wait for a turn: the circuit may have opened meanwhile.
+
+        Also who is refused then has to `leave`.
+        """
+        circuit = admitted.asking.circuit
+        with self._lock:
+            before = self._circuits[circuit]
+            if before.era == admitted.era:
+                return admitted
+            after, refused = admit(before, self.policy, now)
+            if refused is not None:
+                return _refused(refused)
+            self._circuits[circuit] = after
+            return replace(admitted, era=after.era)
+
     def leave(self, admitted: Admitted, answer: Answer | None, now: datetime) -> None:
         """Say what came of a call; None if whoever sent it was stopped."""
         asking = admitted.asking
-        circuit = (asking.binding, asking.kind)
+        circuit = asking.circuit
         with self._lock:
             self._writers.subtract([asking.writes_to])
             if self._writers[asking.writes_to] <= 0:
@@ -160,3 +182,7 @@ class Gate:
         if turn.taken:
             return turn.wait_seconds
         return Later(turn.wait_seconds, "too many requests for now")
+
+
+def _refused(after: timedelta) -> Refused:
+    return Refused(after.total_seconds(), "the PSP does not answer")

@@ -17,7 +17,7 @@ from paykit.engine.asking import ask
 from paykit.engine.effects import Flow, sleep
 from paykit.engine.evidence import Finding, Seen, look
 from paykit.engine.operation import Leg
-from paykit.engine.outcome import fold, is_definite, is_no_effect
+from paykit.engine.outcome import fold, is_definite, is_held_back, is_no_effect
 from paykit.engine.stand import Environment, Standing
 from paykit.psp import (
     Answer,
@@ -48,6 +48,10 @@ class Heard:
     """What was heard to sends, word by word."""
     seen: tuple[Seen, ...] = ()
     """What was read in order to find out."""
+    asked: bool = False
+    """Whether the PSP was asked anything."""
+    held_back: bool = False
+    """Whether it was not, because our own gate held everything back."""
 
 
 def hear(env: Environment, leg: Leg[Any, R], at: Standing[R]) -> Flow[Heard]:
@@ -63,19 +67,27 @@ def hear(env: Environment, leg: Leg[Any, R], at: Standing[R]) -> Flow[Heard]:
     if at.maybe_executed or env.world.now() >= at.attempt.write_deadline:
         before = yield from look(env, leg, at)
         if before.answer is not None:
-            return Heard(answer=before.answer, seen=before.seen)
+            return Heard(answer=before.answer, seen=before.seen, asked=True)
     sent: list[Answer] = []
     answer: Answer
     if isinstance(at.answer, Conflict):
         answer = at.answer
     else:
         answer = yield from _send(env, at, sent)
-    seen = () if before is None else before.seen
+    seen = reads = () if before is None else before.seen
     if isinstance(answer, Conflict | Unknown) and (sent or before is None):
         after = yield from look(env, leg, at)
         undone = _undone(at, sent, answer) if after.readable else None
         answer, seen = after.answer or undone or answer, after.seen
-    return Heard(answer=answer, sent=tuple(sent), seen=seen)
+        reads += seen
+    held_back = {*map(is_held_back, sent), *(read.held_back for read in reads)}
+    return Heard(
+        answer=answer,
+        sent=tuple(sent),
+        seen=seen,
+        asked=False in held_back,
+        held_back=held_back == {True},
+    )
 
 
 def _send(env: Environment, at: Standing[Any], heard: list[Answer]) -> Flow[Answer]:
@@ -87,7 +99,13 @@ def _send(env: Environment, at: Standing[Any], heard: list[Answer]) -> Flow[Answ
     for number in range(1, env.policy.sends + 1):
         if env.world.now() >= at.write_until:
             return folded
-        answer = yield from ask(env, at.attempt.binding, at.attempt.call, thing=thing)
+        answer = yield from ask(
+            env,
+            at.attempt.binding,
+            at.attempt.call,
+            thing=thing,
+            before=at.write_until,
+        )
         heard.append(answer)
         folded = fold(maybe_executed, answer)
         if is_definite(folded) or isinstance(answer, Conflict | Misconfigured):
@@ -108,8 +126,7 @@ def _pause(
     until: datetime,
 ) -> float | None:
     """Return the seconds until the next send, or None if there is none in this call."""
-    held_back = isinstance(answer, NotSent) and answer.retry_after_seconds is not None
-    if held_back or number == env.policy.sends:
+    if is_held_back(answer) or number == env.policy.sends:
         return None
     pause = env.policy.pause_seconds(answer, number, at.attempt.id)
     too_long = env.world.now() + timedelta(seconds=pause) >= until

@@ -36,6 +36,10 @@ class Priority(IntEnum):
 BURST_SECONDS: Final = 0.2
 """What comes in during that time may be saved up and then sent at once."""
 
+_OUT_OF_ORDER: Final = timedelta(seconds=2)
+"""How far behind the last one a time may be that another thread has brought; further
+behind, the clock was put back, and what it has shown before cannot be waited for."""
+
 _COMMON: Final = "common"
 _RESOLVING: Final = "resolving"
 
@@ -121,12 +125,13 @@ def _depth(rate: float) -> float:
 
 
 def _fill(bucket: Bucket | None, rate: float, now: datetime) -> Bucket:
-    """Add what came in meanwhile; a clock that was put back adds nothing."""
+    """Add what came in meanwhile; nothing, right after the clock was put back."""
     if bucket is None:
         return Bucket(_depth(rate), now)
     passed = max(0.0, (now - bucket.at).total_seconds())
     tokens = min(_depth(rate), bucket.tokens + passed * rate)
-    return Bucket(tokens, max(now, bucket.at))
+    put_back = bucket.at - now > _OUT_OF_ORDER
+    return Bucket(tokens, now if put_back else max(now, bucket.at))
 
 
 def _wait(bucket: Bucket, rate: float, priority: Priority) -> float:

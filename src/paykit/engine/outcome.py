@@ -23,7 +23,7 @@ from paykit.psp import (
     Unknown,
 )
 
-__all__ = ["fold", "is_definite", "is_no_effect"]
+__all__ = ["fold", "is_definite", "is_held_back", "is_no_effect"]
 
 _KEY_REUSED = "idempotency_error"
 
@@ -40,6 +40,11 @@ def is_no_effect(
 ) -> TypeGuard[NotSent | NotExecuted | Misconfigured]:
     """Whether `answer` says that its send did nothing, and may be repeated."""
     return isinstance(answer, NotSent | NotExecuted | Misconfigured)
+
+
+def is_held_back(answer: Answer) -> bool:
+    """Whether our own gate held the request back, and so nobody was asked."""
+    return isinstance(answer, NotSent) and answer.retry_after_seconds is not None
 
 
 def fold(maybe_executed: bool, answer: Answer) -> Answer:

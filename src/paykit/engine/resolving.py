@@ -24,7 +24,7 @@ from paykit.engine.evidence import Finding, Seen, look
 from paykit.engine.operation import Operation
 from paykit.engine.stand import Environment, Standing, Waiting
 from paykit.errors import LeaseLost, NotFound
-from paykit.psp import Answer
+from paykit.psp import Answer, Unknown
 from paykit.store import cases, operations, payments, work
 from paykit.store.events import NewEvent
 from paykit.store.operations import OperationRow
@@ -33,8 +33,10 @@ from paykit.store.tx import Tx
 __all__ = [
     "Closing",
     "Inspected",
+    "break_off",
     "conclude",
     "inspect",
+    "lock_payment",
     "payment_of",
     "reopen",
     "tell",
@@ -42,6 +44,10 @@ __all__ = [
 ]
 
 R = TypeVar("R", bound=BaseModel)
+
+_HELD_BACK: Final = timedelta(minutes=5)
+"""How long at most after a look that our own gate held back the next one comes: an open
+breaker lets a probe through within a minute."""
 
 _WHY_MAX: Final = 500
 _SEEN_MAX: Final = 20
@@ -51,6 +57,13 @@ def payment_of(row: OperationRow) -> str | None:
     """Return the id of the payment that the operation is about."""
     known = (row.recovery_state or {}).get("payment_id", row.payment_id)
     return None if known is None else str(known)
+
+
+def lock_payment(tx: Tx, row: OperationRow) -> None:
+    """Lock the row of the payment that the operation is about, if there is one."""
+    payment_id = payment_of(row)
+    if payment_id is not None:
+        payments.load(tx, payment_id, merchant=None, lock=True)
 
 
 def tell(
@@ -73,27 +86,42 @@ def wait(
     tx: Tx,
     env: Environment,
     row: OperationRow,
-    at: Standing[Any],
+    lease: UUID,
     answer: Answer,
     phase_id: UUID,
     seen: Sequence[Seen],
+    *,
+    held_back: bool = False,
 ) -> Waiting:
-    """Give the operation back, to be looked at again; in the end by a person."""
-    delay = env.policy.delay(work.attempts(tx, "operation", row.id))
-    values = {"phase_id": phase_id, "status": "open" if delay else "case"}
+    """
+    Give the operation back, to be looked at again; in the end by a person.
+
+    What was `held_back` by our own gate was no look, and uses up nothing.
+    """
+    looks = work.attempts(tx, "operation", row.id)
+    counted = not (held_back and env.counted)
+    delay = env.policy.delay(looks)
+    if held_back:
+        delay = _soon(env, looks if counted else looks - 1)
+    values = {"phase_id": phase_id, "status": "case" if delay is None else "open"}
     operations.change(tx, row.id, values)
     if delay is None:
-        _open_case(tx, row, at, answer, seen)
+        _open_case(tx, row, lease, answer, seen)
         delay = timedelta(days=1)
     else:
-        work.postpone(tx, "operation", row.id, at.lease, delay=delay)
+        work.postpone(tx, "operation", row.id, lease, delay=delay, counted=counted)
     return Waiting(
         operation_id=row.id, answer=answer, retry_after_seconds=delay.total_seconds()
     )
 
 
+def _soon(env: Environment, looks: int) -> timedelta:
+    """Return when a look is made up for; a step of the schedule may be a day away."""
+    return min([*env.policy.schedule[looks : looks + 1], _HELD_BACK])
+
+
 def _open_case(
-    tx: Tx, row: OperationRow, at: Standing[Any], answer: Answer, seen: Sequence[Seen]
+    tx: Tx, row: OperationRow, lease: UUID, answer: Answer, seen: Sequence[Seen]
 ) -> None:
     """Hand the operation over to a person; nothing of it is released."""
     kind = type(answer).__name__
@@ -107,10 +135,26 @@ def _open_case(
         "why": why[:_WHY_MAX],
         "seen": shown,
     }
-    data: dict[str, object] = {"why": kind, "at": at.point, "seen": shown}
+    data: dict[str, object] = {"why": kind, "at": row.recovery_point, "seen": shown}
     tell(tx, row, "operation.case_opened", data, cause=row.id)
     cases.open_case(tx, case)
-    work.finish(tx, "operation", row.id, at.lease)
+    work.finish(tx, "operation", row.id, lease)
+
+
+def break_off(
+    tx: Tx, env: Environment, operation_id: str, lease: UUID, why: str
+) -> Waiting:
+    """
+    Give back an operation that could not be gone on with, because our own code failed.
+
+    It is tried again by the schedule of what is unknown, and has the same end: a case.
+    Raises `LeaseLost` if somebody else has it.
+    """
+    work.fence(tx, "operation", operation_id, lease, env.policy.lease)
+    row = operations.by_id(tx, operation_id)
+    if row is None:
+        raise LookupError(f"operation {operation_id} has been deleted")
+    return wait(tx, env, row, lease, Unknown(reason=why), tx.new_uuid(), ())
 
 
 def reopen(
@@ -199,6 +243,8 @@ class Closing:
     """Who brought it, for the payment's history."""
     told: dict[str, object]
     """What the history says if it was a case."""
+    decided: bool = False
+    """Whether a person has decided so: then the history says it in any case."""
     check: Callable[[Tx, OperationRow], None] = lambda tx, row: None
     """Raises if it may not be ended this way, now that nobody else can change it."""
 
@@ -218,9 +264,7 @@ def conclude(
         return None
     was_case = row.status == "case"
     if was_case:
-        payment_id = payment_of(row)
-        if payment_id is not None:
-            payments.load(tx, payment_id, merchant=None, lock=True)
+        lock_payment(tx, row)
         if not reopen(tx, row, lease=at.lease, lease_for=env.policy.lease):
             return None
     elif work.hold(tx, "operation", row.id, at.lease, env.policy.lease) is None:
@@ -229,7 +273,7 @@ def conclude(
     if row is None or row.status != "open" or row.recovery_point != at.point:
         raise LeaseLost(f"operation {at.operation_id} has gone on meanwhile")
     closing.check(tx, row)
-    if was_case:
+    if was_case or closing.decided:
         told = closing.told
         tell(tx, row, "operation.case_resolved", told, cause=closing.cause)
     answer = stand.heard_by_anyone(tx, at.attempt) or closing.answer

@@ -75,6 +75,10 @@ class Environment:
     until: datetime | None = None
     """When the call that runs now stops sending; None if each question has its time."""
 
+    counted: bool = False
+    """Whether the claim of what runs now was counted as a look, as a worker's is; a
+    caller's is not."""
+
     def deadline(self) -> datetime:
         """Return until when a question that is asked now may be sent."""
         patience = self.policy.patience(self.priority)

@@ -4,7 +4,8 @@ Capture an authorized payment, in full or in part.
 A partial capture is final, and the PSP releases the rest of the authorization, unless
 the payment can be captured in parts. Then each part has to say whether it is the last
 one: silence would release the rest, and nobody could take it any more. Each capture is
-a fact of its own, named after the total that was captured with it.
+a fact of its own, named after the total that was captured with it. Some ways to pay can
+decline a capture: that is a result, with nothing captured, that says why.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paykit import psp
-from paykit.engine import Context, Done, Step
+from paykit.engine import Context, Step
 from paykit.operations.observe import amount_changed
 from paykit.operations.payment_command import record_answer
 from paykit.operations.record import Definite, definite
-from paykit.operations.views import PaymentView, with_decline
+from paykit.operations.views import PaymentView
 from paykit.store import payments
 from paykit.store.events import NewEvent
 from paykit.store.payments import PaymentRow
@@ -47,17 +47,14 @@ def record_change(
     """
     Record the answer to a command that may have changed the amount.
 
-    `columns` are written if it succeeded. A decline is a result that says why; the
-    payment stays as it was. For `version` see `record_answer`.
+    `columns` are written if it succeeded; after a decline the payment stays as it was.
+    For `version` see `record_answer`.
     """
     row = payments.load(tx, payment_id, merchant=None, lock=True)
     fresh = row.version == version
     row = _settle(tx, ctx, row, definite(answer), columns or {})
     version = row.version if fresh else _OUTDATED
-    step = record_answer(tx, ctx, payment_id, version, answer)
-    if isinstance(step, Done) and isinstance(answer, psp.Declined):
-        return Done(with_decline(step.result, answer.decline))
-    return step
+    return record_answer(tx, ctx, payment_id, version, answer)
 
 
 def _settle(

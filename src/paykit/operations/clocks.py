@@ -8,12 +8,15 @@ once in a stay is in it, so nothing is told twice, whoever looks.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, assert_never
 
 from paykit.engine import Environment, Flow, ask, commit
 from paykit.engine.clocks import Decision, Notice, Stay, decide
+from paykit.errors import UsageError
 from paykit.operations.observe import observe_payment
 from paykit.operations.observe_refund import observe_refund
 from paykit.psp import (
@@ -34,8 +37,12 @@ __all__ = ["CAUSE", "Subject", "find_subject", "is_free", "read_subject", "tell"
 CAUSE: Final = "clock"
 """What the history names as the cause of what is told or read here."""
 
-_OF_THE_PAYER: Final = frozenset({"payment.attempt_failed", "payment.amount_changed"})
-"""What somebody did without leaving the state: the stay begins again."""
+_log = logging.getLogger("paykit.clocks")
+
+_OF_THE_END: Final = frozenset(
+    {Notice.AUTHORIZATION_EXPIRING, Notice.REAUTHORIZATION_REQUIRED}
+)
+"""What is told of an authorization's end: once of each, whatever happens before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ def find_subject(tx: Tx, id_: str, *, lock: bool) -> Subject | None:
         since=since[0] if since else (refund or payment).created_at,
         capture_before=None if refund else payment.capture_before,
         partly_captured=payment.captured > 0,
-        told=_told(own, began),
+        told=_told(own, began, payment.capture_before),
     )
     return Subject(payment, refund, stay, began)
 
@@ -84,12 +91,29 @@ def _is_of(event: EventRow, refund: RefundRow | None) -> bool:
 
 
 def _begins(event: EventRow) -> bool:
-    return event.to_state is not None or event.type in _OF_THE_PAYER
+    return event.to_state is not None or event.type in clocks.BY_THE_PAYER
 
 
-def _told(own: Sequence[EventRow], began: int) -> frozenset[Notice]:
-    types = {event.type.partition(".")[2] for event in own if event.sequence > began}
-    return frozenset(notice for notice in Notice if notice in types)
+def _told(
+    own: Sequence[EventRow], began: int, end: datetime | None
+) -> frozenset[Notice]:
+    """Return what was told in this stay, and of this end of its authorization."""
+    ends = None if end is None else end.isoformat()
+    told = {Notice(name): event for event in own if (name := _noticed(event))}
+    return frozenset(
+        notice
+        for notice, event in told.items()
+        if (
+            event.payload.get("capture_before") == ends
+            if notice in _OF_THE_END
+            else event.sequence > began
+        )
+    )
+
+
+def _noticed(event: EventRow) -> str | None:
+    name = event.type.partition(".")[2]
+    return name if name in set(Notice) else None
 
 
 def is_free(tx: Tx, subject: Subject) -> bool:
@@ -140,7 +164,13 @@ def read_subject(env: Environment, subject: Subject) -> Flow[bool]:
     request = _request(payment, refund)
     if request is None:
         return False
-    call = env.psps.for_binding(payment.binding).prepare(request, None)
+    try:
+        psp = env.psps.for_binding(payment.binding)
+    except (LookupError, UsageError):
+        # The host has given this account up; its other accounts have their turn.
+        _log.warning("%s: no adapter speaks for %s", payment.id, payment.binding)
+        return False
+    call = psp.prepare(request, None)
     answer = yield from ask(env, payment.binding, call)
     seen = answer.snapshot if isinstance(answer, Succeeded) else None
     if not isinstance(seen, PaymentSnapshot | RefundSnapshot):

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from paykit import psp
-from paykit.engine import Context, Done, Evidence, Leg, Operation, RecoveryPoint, Step
+from paykit.engine import Context, Evidence, Leg, Operation, RecoveryPoint, Step
 from paykit.engine.operation import Goto
 from paykit.lifecycle import PaymentEvent
 from paykit.operations.cancel_payment import judge_cancel
@@ -22,7 +22,7 @@ from paykit.operations.payment_command import (
     known_reference,
     record_answer,
 )
-from paykit.operations.views import PaymentView, with_decline
+from paykit.operations.views import PaymentView
 from paykit.psp import PaymentStatus
 from paykit.store.tx import Tx
 
@@ -83,10 +83,7 @@ def _ask(at: _Claimed) -> psp.ConfirmPayment:
 def _record(
     tx: Tx, ctx: Context, at: _Claimed, answer: psp.Answer
 ) -> Step[PaymentView]:
-    step = record_answer(tx, ctx, at.payment_id, at.version, answer)
-    if isinstance(step, Done) and isinstance(answer, psp.Declined):
-        return Done(with_decline(step.result, answer.decline))
-    return step
+    return record_answer(tx, ctx, at.payment_id, at.version, answer)
 
 
 def _read(at: _Claimed) -> psp.ReadPayment:

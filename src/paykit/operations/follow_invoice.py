@@ -54,7 +54,7 @@ def follow_invoice(tx: Tx, heard: Heard, subject: Subject) -> Verdict | Needs:
     reference = invoice.subscription
     row = subscriptions.find(tx, binding=heard.binding, psp_reference=reference)
     if row is None:
-        return Verdict("deferred", _NOT_HERE)
+        return Verdict("deferred", _NOT_HERE, reference=reference)
     if invoice.reference in row.late_invoices or _settled(row, invoice):
         return Verdict("applied")
     seen = read_again(heard, reference, row)

@@ -356,21 +356,23 @@ def _compare(
 ) -> None:
     """Open a break where the PSP and we disagree; what it shows was booked above."""
     detail: dict[str, object] = {"seen": seen.reference, "state": state.value}
-    found: list[tuple[str, dict[str, object]]] = []
+    found: list[tuple[str, str | None, dict[str, object]]] = []
     if (seen.currency, seen.amount) != (row.currency, row.amount):
         if fresh or seen.currency != row.currency or seen.status in _ENDED:
-            found.append(("amount_mismatch", {"amount": seen.amount}))
+            shown = f"{seen.amount} {seen.currency}"
+            found.append(("amount_mismatch", shown, {"amount": seen.amount}))
         else:
             # Perhaps from before the amount was changed: a read will tell.
             read_again(tx, row.id)
     if seen.captured > row.amount:
-        found.append(("captured_too_much", {"captured": seen.captured}))
+        total = str(seen.captured)
+        found.append(("captured_too_much", total, {"captured": seen.captured}))
     if row.state in _OVER and state is PaymentState.SUCCEEDED:
-        found.append(("succeeded_after_end", {"was": row.state.value}))
+        found.append(("succeeded_after_end", None, {"was": row.state.value}))
     if row.psp_reference not in (None, seen.reference):
-        found.append(("second_object", {"ours": row.psp_reference}))
-    for kind, more in found:
-        breaks.open_break(tx, row.aggregate, kind, {**detail, **more})
+        found.append(("second_object", seen.reference, {"ours": row.psp_reference}))
+    for kind, item, more in found:
+        breaks.open_break(tx, row.aggregate, kind, {**detail, **more}, item=item)
     if found:
         changes.events = [_withheld(event) for event in changes.events]
 

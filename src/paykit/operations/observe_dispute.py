@@ -213,7 +213,8 @@ def _compare(tx: Tx, row: PaymentRow, dispute: DisputeRow) -> None:
     detail = {"dispute": dispute.psp_reference, "amount": dispute.amount}
     if dispute.currency != row.currency:
         detail["currency"] = dispute.currency
-        breaks.open_break(tx, about, "disputed_in_another_currency", detail)
+        kind, item = "disputed_in_another_currency", dispute.psp_reference
+        breaks.open_break(tx, about, kind, detail, item=item)
     elif row.disputed > row.captured:
         breaks.open_break(
             tx, row.aggregate, breaks.DISPUTED_TOO_MUCH, detail, again=True

@@ -164,16 +164,20 @@ def _observe(
     first: bool,
     fresh: bool,
 ) -> None:
-    """Write down, tell and book what `seen` shows and `row`, which is locked, lacks."""
+    """
+    Write down, tell and book what `seen` shows and `row`, which is locked, lacks.
+
+    A look that shows nothing new counts as well: what somebody else has read before it,
+    and is about to write, may be older.
+    """
     later = first or fresh or _later(row, seen) > 0
     changes = _changed(row, seen) if later else {}
     moved = [one for one in seen.movements if one.reference not in row.movements]
     if moved:
         references = [*row.movements, *(one.reference for one in moved)]
         changes["movements"] = references
-    if changes or first:
-        told = _told(row, seen, changes, first=first)
-        row = payouts.save(tx, row, changes, cause=cause, happened=told)
+    told = _told(row, seen, changes, first=first) if changes or first else ()
+    row = payouts.save(tx, row, changes, cause=cause, happened=told)
     if fresh:
         _compare(tx, row, seen)
     _post(tx, row, seen, moved)

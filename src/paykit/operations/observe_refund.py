@@ -7,6 +7,7 @@ on, and no longer once it has failed after that; each of the two is a fact of it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from paykit.errors import IllegalTransition
@@ -24,7 +25,10 @@ from paykit.store.payments import PaymentRow
 from paykit.store.refunds import RefundRow
 from paykit.store.tx import Tx
 
-__all__ = ["observe_refund", "release_reservation"]
+__all__ = ["REASON_MAX", "observe_refund", "release_reservation"]
+
+REASON_MAX: Final = 64
+"""How much is kept of the PSP's word for why a refund was made, or failed."""
 
 _EVENTS: Final = {
     RefundStatus.PENDING: RefundEvent.PEND,
@@ -43,6 +47,7 @@ def observe_refund(
     tx: Tx, row: PaymentRow, seen: RefundSnapshot, *, cause: str, fresh: bool
 ) -> RefundRow:
     """Take in a snapshot of a refund of `row`, whose database row is locked."""
+    seen = _fitting(seen)
     refund = refunds.find(
         tx,
         binding=row.binding,
@@ -52,6 +57,16 @@ def observe_refund(
     if refund is None or _was_given_up(refund):
         refund, row = _adopt(tx, row, seen, cause)
     return _follow(tx, row, refund, seen, cause, fresh)
+
+
+def _fitting(seen: RefundSnapshot) -> RefundSnapshot:
+    """Cut the PSP's open words to what a column holds: no word is refused."""
+    reason, failure = seen.reason, seen.failure_reason
+    return replace(
+        seen,
+        reason=reason and reason[:REASON_MAX],
+        failure_reason=failure and failure[:REASON_MAX],
+    )
 
 
 def _was_given_up(refund: RefundRow) -> bool:
@@ -92,10 +107,12 @@ def _adopt(
     now = payments.save(tx, row, columns, cause=cause, happened=[adopted])
     if second:
         both = {"refund": seen.reference, "ours": ours}
-        breaks.open_break(tx, now.aggregate, "second_object", both)
+        item = seen.reference
+        breaks.open_break(tx, now.aggregate, "second_object", both, item=item)
     if now.refund_reserved + now.refunded_external > now.captured:
         detail = {"refund": seen.reference, "amount": seen.amount}
-        breaks.open_break(tx, now.aggregate, "refunded_too_much", detail)
+        about, kind = now.aggregate, "refunded_too_much"
+        breaks.open_break(tx, about, kind, detail, item=seen.reference)
         read_again(tx, row.id)
     return refund, now
 

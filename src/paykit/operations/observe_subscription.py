@@ -155,16 +155,18 @@ def _merchant(heard: Heard, seen: SubscriptionSnapshot) -> str | Verdict:
     """
     Return whose it is by its metadata, or that it is nobody's here.
 
-    Who may write metadata on one account must not get into another merchant's rows.
+    Who may write metadata on one account must not get into another merchant's rows. It
+    may have named somebody before, in an event that is still to come.
     """
     named = seen.metadata.get(MERCHANT)
     if named is None:
-        return Verdict("deferred", _FOREIGN)
+        return Verdict("deferred", _FOREIGN, reference=seen.reference)
+    stranger = Verdict("deferred", _STRANGER, reference=seen.reference)
     try:
         merchant = check_merchant(named)
     except InvalidRequest:
-        return Verdict("deferred", _STRANGER)
-    return merchant if heard.serves(merchant) else Verdict("deferred", _STRANGER)
+        return stranger
+    return merchant if heard.serves(merchant) else stranger
 
 
 def _adopt(
@@ -188,8 +190,19 @@ def _shown(seen: SubscriptionSnapshot) -> dict[str, object]:
     for name, longest in _LONGEST.items():
         value = values[name]
         values[name] = value[:longest] if isinstance(value, str) else value
-    values["metadata"] = {key: redact(text) for key, text in seen.metadata.items()}
+    values["metadata"] = {
+        _storable(key): redact(_storable(text)) for key, text in seen.metadata.items()
+    }
     return values
+
+
+def _storable(text: str) -> str:
+    """Return what every database takes: PostgreSQL's JSON has neither of the two."""
+    return (
+        text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        .encode(errors="replace")
+        .decode()
+    )
 
 
 def _changed(row: SubscriptionRow, seen: SubscriptionSnapshot) -> dict[str, object]:

@@ -13,8 +13,8 @@ from paykit.errors import InProgress, NotAllowed, PspRejected
 from paykit.lifecycle import PAYMENT, PaymentEvent, fire
 from paykit.operations.observe import observe_payment, read_again
 from paykit.operations.record import definite
-from paykit.operations.views import PaymentView, payment_view
-from paykit.store import claims, payments
+from paykit.operations.views import PaymentView, payment_view, with_decline
+from paykit.store import claims, operations, payments
 from paykit.store.payments import PaymentRow
 from paykit.store.tx import Tx
 
@@ -52,6 +52,9 @@ def claim_payment(
             holder=holder,
             supersedes=supersedes,
         )
+        if holder is not None:
+            # It was taken over: nobody wants that to be sent any more, only known.
+            operations.withdraw(tx, holder[0])
     return row
 
 
@@ -69,7 +72,8 @@ def record_answer(
     Release the claim and take in what the answer shows.
 
     `version` is that of the payment when it was asked: if anything changed since, the
-    answer may be older than what we know, and the payment is read again.
+    answer may be older than what we know, and the payment is read again. A decline is a
+    result that says why, whatever was asked for.
     """
     row = payments.load(tx, payment_id, merchant=None, lock=True)
     claims.release_claim(tx, row.id, ctx.operation_id)
@@ -83,4 +87,7 @@ def record_answer(
     if isinstance(heard.snapshot, psp.PaymentSnapshot):
         cause = ctx.operation_id
         row = observe_payment(tx, row, heard.snapshot, cause=cause, fresh=fresh)
-    return Done(payment_view(row))
+    view = payment_view(row)
+    if isinstance(heard, psp.Declined):
+        view = with_decline(view, heard.decline)
+    return Done(view)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from paykit.engine.keys import is_psp_key
 from paykit.engine.outcome import is_definite
-from paykit.engine.resolving import payment_of, reopen, tell
+from paykit.engine.resolving import lock_payment, payment_of, reopen, tell
 from paykit.operations import OPERATIONS
 from paykit.psp import (
     Answer,
@@ -105,9 +105,7 @@ def _prove(tx: Tx, known: AttemptRow, event: PspEvent, cause: str) -> None:
     if row.status == "open":
         work.hasten(tx, "operation", row.id)
     elif row.status == "case":
-        payment_id = payment_of(row)
-        if payment_id is not None:
-            payments.load(tx, payment_id, merchant=None, lock=True)
+        lock_payment(tx, row)
         if reopen(tx, row):
             data: dict[str, object] = {"event": event.id}
             tell(tx, row, "operation.case_reopened", data, cause=cause)
@@ -136,4 +134,5 @@ def _contradict(tx: Tx, known: AttemptRow, event: PspEvent) -> None:
     operations.prove_attempt(tx, known.id, event.id)
     payment = payments.load(tx, payment_id, merchant=None, lock=True)
     detail = {"operation": row.id, "event": event.id, "given_up": code}
-    breaks.open_break(tx, payment.aggregate, "executed_after_all", detail)
+    about, kind = payment.aggregate, "executed_after_all"
+    breaks.open_break(tx, about, kind, detail, item=row.id)

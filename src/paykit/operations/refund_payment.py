@@ -29,7 +29,11 @@ from paykit.operations.capture_payment import money_of
 from paykit.operations.commands import Command, CurrencyCode, Metadata, PaymentId
 from paykit.operations.links import operation_metadata, tag
 from paykit.operations.observe_dispute import refuse_if_disputed
-from paykit.operations.observe_refund import observe_refund, release_reservation
+from paykit.operations.observe_refund import (
+    REASON_MAX,
+    observe_refund,
+    release_reservation,
+)
 from paykit.operations.payment_command import known_reference
 from paykit.operations.record import definite
 from paykit.operations.views import RefundView, refund_view
@@ -177,7 +181,8 @@ def _refused(
     """End a refund that the PSP would not make, and give its reservation back."""
     refund = refunds.load(tx, refund_id)
     if refund.state is RefundState.CREATING and refund.origin != _EXTERNAL:
-        changes = {"state": RefundState.FAILED.value, "failure_reason": code}
+        word = code and code[:REASON_MAX]
+        changes = {"state": RefundState.FAILED.value, "failure_reason": word}
         failed = refunds.save(tx, refund, changes)
         event = NewEvent(
             type="refund.failed",
@@ -187,7 +192,7 @@ def _refused(
                 "refund_id": refund.id,
                 "amount": refund.amount,
                 "currency": refund.currency,
-                "failure_reason": code,
+                "failure_reason": word,
             },
         )
         released = release_reservation(row, refund)

@@ -22,15 +22,15 @@ from paykit.engine import (
     commit,
 )
 from paykit.engine.evidence import described
-from paykit.engine.outcome import is_definite
 from paykit.engine.resolving import (
     Closing,
     Inspected,
     inspect,
-    payment_of,
+    lock_payment,
     reopen,
     tell,
 )
+from paykit.engine.stand import heard_by_anyone
 from paykit.errors import (
     InvalidRequest,
     NotAllowed,
@@ -59,7 +59,7 @@ from paykit.psp import (
     Snapshot,
     Succeeded,
 )
-from paykit.store import operations, payments
+from paykit.store import operations
 from paykit.store.operations import OperationRow
 from paykit.store.tx import Tx
 
@@ -130,9 +130,7 @@ def look_again(engine: Engine, operation_id: str, *, actor: str) -> Flow[Operati
 
 def _reopen(operation_id: str, actor: str, tx: Tx) -> None:
     row = _row(tx, operation_id)
-    payment_id = payment_of(row)
-    if payment_id is not None:
-        payments.load(tx, payment_id, merchant=None, lock=True)
+    lock_payment(tx, row)
     if reopen(tx, row):
         cause = f"person {actor}"
         tell(tx, row, "operation.case_reopened", {"actor": actor}, cause=cause)
@@ -223,6 +221,7 @@ def _not_executed(
         told=decision.told(
             "not_executed", [one.stored() for one in found.finding.seen]
         ),
+        decided=True,
         check=partial(_check_given_up, engine),
     )
     yield from end(engine, op, found, closing)
@@ -245,8 +244,7 @@ def _check_given_up(engine: Engine, tx: Tx, row: OperationRow) -> None:
                 f"operation {row.id}: the PSP's event {attempt.proved_by} proves that "
                 "it was executed"
             )
-        heard = operations.answers_to(tx, attempt.id)
-        if attempt.outcome is None and any(is_definite(one) for one in heard):
+        if attempt.outcome is None and heard_by_anyone(tx, attempt) is not None:
             raise NotAllowed(
                 f"operation {row.id}: the PSP has answered; let paykit look again"
             )
@@ -279,7 +277,7 @@ def _executed(
             f"operation {decision.operation_id} was executed"
         )
     told = decision.told("executed", described(answer))
-    closing = Closing(answer=answer, cause=decision.cause, told=told)
+    closing = Closing(answer=answer, cause=decision.cause, told=told, decided=True)
     yield from end(engine, op, found, closing)
 
 

@@ -52,7 +52,7 @@ class Verdict:
     reason: str | None = None
     payment_id: str | None = None
     reference: str | None = None
-    """The PSP's payment that it is about, if that is none of ours."""
+    """The PSP's payment or subscription that it is about, if that is none of ours."""
 
 
 @dataclass(frozen=True, slots=True)

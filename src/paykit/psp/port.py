@@ -44,12 +44,21 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLimits:
-    """How many requests per second a provider allows; paykit stays below."""
+    """
+    How many requests per second a provider allows; paykit stays below.
+
+    Raises `ValueError` for none: a payment would fail after it was written down.
+    """
 
     per_second: float
     """Of one account, all told."""
     per_endpoint: float
     """Of each `verb`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody could wait for."""
+        if not (self.per_second > 0 and self.per_endpoint > 0):
+            raise ValueError("a limit is more than no request per second")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

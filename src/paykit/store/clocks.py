@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, or_, select
 
 from paykit.lifecycle import PAYMENT, UNFINISHED, RefundState
 from paykit.store import work
@@ -25,10 +25,21 @@ from paykit.store.schema.payments import refund
 from paykit.store.tx import Params, Tx, Write, many
 from paykit.store.work_statements import TIMED
 
-__all__ = ["FIRST_LOOK", "Stuck", "follow", "is_running", "stop", "stuck"]
+__all__ = [
+    "BY_THE_PAYER",
+    "FIRST_LOOK",
+    "Stuck",
+    "follow",
+    "is_running",
+    "stop",
+    "stuck",
+]
 
 FIRST_LOOK: Final = timedelta(minutes=10)
 """How long after a state was entered somebody looks for the first time."""
+
+BY_THE_PAYER: Final = frozenset({"payment.attempt_failed", "payment.amount_changed"})
+"""Events of somebody doing something in the state: the stay begins again."""
 
 _REFUNDS: Final = frozenset({RefundState.PENDING, RefundState.REQUIRES_ACTION})
 _RUNNING: Final = frozenset({*map(str, UNFINISHED), *map(str, _REFUNDS)})
@@ -68,9 +79,16 @@ def is_running(state: StrEnum) -> bool:
     return str(state) in _RUNNING
 
 
-def follow(tx: Tx, id_: str, before: StrEnum, after: StrEnum) -> None:
-    """Start or stop the clock of what goes from the state `before` to `after`."""
-    if before is after:
+def follow(
+    tx: Tx, id_: str, before: StrEnum, after: StrEnum, *, other_end: bool = False
+) -> None:
+    """
+    Start or stop the clock of what goes from the state `before` to `after`.
+
+    With `other_end` what it waits for has got another time: it may be due earlier than
+    the last look could know.
+    """
+    if before is after and not other_end:
         return
     if not is_running(after):
         if is_running(before):
@@ -106,7 +124,7 @@ def _stuck_payments(tx: Tx) -> list[datetime]:
         later.c.aggregateid == event.c.aggregateid,
         later.c.sequence > event.c.sequence,
         later.c.type.like("payment.%"),
-        later.c.to_state.is_not(None),
+        or_(later.c.to_state.is_not(None), later.c.type.in_(BY_THE_PAYER)),
     )
     found = tx.connection.execute(
         select(event.c.payload)

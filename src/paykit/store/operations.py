@@ -34,6 +34,7 @@ __all__ = [
     "settle_attempt",
     "store_answer",
     "with_key",
+    "withdraw",
 ]
 
 
@@ -97,6 +98,9 @@ class AnswerRow:
     answer: Answer
     received_at: datetime
 
+
+_REQUEST_ID: Final = 255
+"""How much is kept of a PSP's id of a request; the whole stands in the answer."""
 
 _CLAIM_KEY: Final = {
     dialect: insert.returning(operation.c.id)
@@ -186,6 +190,16 @@ def change(tx: Tx, operation_id: str, values: Mapping[str, object]) -> None:
     tx.later(_CHANGE, {"at_id": operation_id, **values})
 
 
+def withdraw(tx: Tx, operation_id: str) -> None:
+    """
+    Let nothing more of an operation be sent, whoever works on it.
+
+    It needs no lease: it only says sooner than planned that nobody is waiting any more.
+    Its payment's row is locked.
+    """
+    tx.later(_CHANGE, {"at_id": operation_id, "execute_before": tx.now})
+
+
 def attempt_at(tx: Tx, operation_id: str, recovery_point: str) -> AttemptRow | None:
     """Return the latest attempt of the operation at this recovery point."""
     given = {"at_id": operation_id, "point": recovery_point}
@@ -203,8 +217,8 @@ def settle_attempt(
     tx: Tx, attempt_id: str, outcome: str | None, request_id: str | None = None
 ) -> None:
     """Write the folded outcome of an attempt; None while nobody knows it."""
-    row = {"at_id": attempt_id, "outcome": outcome, "request_id": request_id}
-    tx.later(_SETTLE, row)
+    given = request_id and request_id[:_REQUEST_ID]
+    tx.later(_SETTLE, {"at_id": attempt_id, "outcome": outcome, "request_id": given})
 
 
 def store_answer(tx: Tx, attempt_id: str, answer: Answer) -> None:
@@ -215,7 +229,7 @@ def store_answer(tx: Tx, attempt_id: str, answer: Answer) -> None:
         "attempt_id": attempt_id,
         "kind": kind,
         "body": body,
-        "request_id": answer.request_id,
+        "request_id": answer.request_id and answer.request_id[:_REQUEST_ID],
         "replayed": answer.replayed,
         "received_at": tx.now,
     }

@@ -338,7 +338,8 @@ def _write(
     written |= {"state": after.state.value, "at_id": row.id, "at_version": row.version}
     tx.later(_SAVE, written)
     _log(tx, after, row.event_sequence + 1, cause, happened)
-    clocks.follow(tx, row.id, row.state, after.state)
+    other_end = after.capture_before != row.capture_before
+    clocks.follow(tx, row.id, row.state, after.state, other_end=other_end)
     return _keep(tx, after)
 
 
