@@ -24,7 +24,7 @@ from tests.docs.pages import ROOT
 from tests.docs.reference import WRITTEN
 
 EVENTS = ROOT / "docs" / "reference" / "events.md"
-KINDS = "payment|refund|dispute|payout|subscription|delivery"
+KINDS = "payment|refund|dispute|payout|subscription|delivery|break"
 ROW = re.compile(
     rf"^\| `((?:{KINDS})\.\w+)` .*\| ([^|]*) \|$",
     re.MULTILINE,

@@ -718,6 +718,24 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         ),
     ),
     _mutant(
+        "43_nobody_looks_by_himself",
+        "a failure of which no event has come stays in the books as money at the bank",
+        (
+            "workers/jobs.py",
+            "        for id_ in overdue(tx, some, limit=_AT_ONCE):\n",
+            "        for id_ in ():\n",
+        ),
+    ),
+    _mutant(
+        "43_after_a_gap_only_payments_are_read",
+        "what failed while nobody listened stays in the books as money at the bank",
+        (
+            "store/watching.py",
+            "payment.c.state.not_in(_OVER)), *changeable(since))\n",
+            "payment.c.state.not_in(_OVER)),)\n",
+        ),
+    ),
+    _mutant(
         "44_nobody_looks_at_invoices",
         "the payer pays for what has ended, and nobody is told",
         (
@@ -766,6 +784,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         ),
     ),
     _mutant(
+        "44_a_subscription_wakes_no_invoice",
+        "a payment that is heard of before its subscription is never looked at",
+        (
+            "operations/follow_invoice.py",
+            'Verdict("deferred", _NOT_HERE, reference=reference)',
+            'Verdict("deferred", _NOT_HERE)',
+        ),
+    ),
+    _mutant(
         "45_nobody_is_waited_for_less_than_for_ever",
         "the order can never be paid for again",
         (
@@ -805,6 +832,28 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
             '    raise Delayed(f"the events could not be listed:'
             ' {type(answer).__name__}")\n',
             "    return EventPage(events=(), newest=None, next=None)\n",
+        ),
+    ),
+    _mutant(
+        "47_half_a_balance_is_a_whole_one",
+        "the fee that is given back is booked, and the fee itself is not",
+        (
+            "stripe/responses.py",
+            "        return self._next_page(page, reply) if more else"
+            " self._complete(reply)\n",
+            "        return self._complete(reply)\n",
+        ),
+    ),
+    _mutant(
+        "47_a_page_of_the_balance_that_cannot_be_read_is_the_last",
+        "what was read before it counts as all that the payment has cost",
+        (
+            "stripe/responses.py",
+            "        except Unreadable as error:\n",
+            "        except Unreadable as error:\n"
+            "            if self._movements:\n"
+            "                self.answer = self._complete(reply)\n"
+            "                return\n",
         ),
     ),
 )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from paykit import Money, PayoutState, PayoutView
+from paykit.store.cursors import KEPT
+from paykit.store.overdue import AGAIN
 from paykit.testing.simulated import Fault, SimEvent
 from tests.failures.stories import arrive, body_of, push_raw
 from tests.support import VISA, Shop
 from tests.sweep.shop import Shop as WireShop
+from tests.workers.rounds import EVERY, full_round
 
 WEEKS: Final = timedelta(weeks=3)
 
@@ -170,6 +173,23 @@ def test_43_a_failure_that_overtakes_a_read_is_not_undone(
     outcomes = shop.meanwhile(fail, executed=executed)
     arrive(shop, [created])
     assert outcomes == [None]
+    assert_corrected(shop, payouts(shop)[0])
+
+
+@pytest.mark.parametrize("by", ["a look", "a look after a gap"])
+def test_43_a_failure_that_nobody_tells_is_seen(shop: Shop, by: str) -> None:
+    """No webhook comes, and the list of events does not show it either."""
+    reference = paid_out(shop)
+    pass_through(shop, reference, "in_transit", "paid")
+    shop.settle()
+    full_round(shop)
+    pass_through(shop, reference, "failed")
+    shop.sim.pending_webhooks()
+    memory: Any = shop.sim.dump()
+    memory["events"].clear()
+    shop.sim.load(memory)
+    full_round(shop, after=AGAIN if by == "a look" else KEPT + timedelta(days=1))
+    full_round(shop, after=EVERY)
     assert_corrected(shop, payouts(shop)[0])
 
 

@@ -10,6 +10,7 @@ import pytest
 from paykit import SubscriptionState, SubscriptionView
 from paykit.operations.follow_invoice import RENEWED_AFTER_CANCELLATION
 from paykit.testing.simulated import SimEvent
+from paykit.workers.inbox import DEFERRALS
 from tests.failures.stories import arrive, body_of, inbox_ends, push_raw
 from tests.support import Shop
 from tests.sweep.shop import Shop as WireShop
@@ -132,6 +133,28 @@ def test_44_what_was_paid_before_the_cancellation_is_not_shown(shop: Shop) -> No
     assert the(shop).state is SubscriptionState.CANCELED
     assert LATE not in types(shop)
     assert shop.breaks() == set()
+
+
+def test_44_a_payment_that_was_heard_of_half_a_day_too_early_is_shown(
+    quick: Shop,
+) -> None:
+    """It is given up, and comes back with the subscription that it is for."""
+    reference = quick.sim.controls.start_subscription(OURS)
+    quick.sim.controls.fail_renewal(reference)
+    quick.world.advance(timedelta(days=1))
+    quick.sim.controls.cancel_subscription(reference)
+    quick.world.advance(timedelta(days=1))
+    others = news(quick, "customer.subscription.")
+    quick.sim.controls.pay_invoice(open_invoice(quick, reference))
+    arrive(quick, news(quick, "invoice.paid"))
+    for delay in DEFERRALS:
+        quick.wait_and_work(delay)
+    assert set(inbox_ends(quick).values()) == {"ignored"}
+    arrive(quick, others)
+    quick.work()
+    assert types(quick)[-1] == LATE
+    assert quick.breaks() == {RENEWED_AFTER_CANCELLATION}
+    assert set(inbox_ends(quick).values()) == {"applied"}
 
 
 def _renewal_of(shop: Shop, reference: str) -> dict[str, Any]:

@@ -48,6 +48,7 @@ __all__ = [
     "make_busy",
     "note",
     "registered",
+    "remembered",
     "wrong",
 ]
 
@@ -96,9 +97,13 @@ def busy_before(duty: str) -> Memory:
             if name == duty:
                 break
             run_duty(shop.service, name)
-        return Memory(
-            _driver(shop.engine).serialize(), shop.provider.dump(), shop.clock.now()
-        )
+        return remembered(shop)
+
+
+def remembered(shop: Busy) -> Memory:
+    """Return the shop as it is now."""
+    database = _driver(shop.engine).serialize()
+    return Memory(database, shop.provider.dump(), shop.clock.now())
 
 
 @contextmanager

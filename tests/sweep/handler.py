@@ -23,7 +23,7 @@ _NOTE: Final = text("INSERT INTO heard (payment, event) VALUES (:payment, :event
 
 def note(event: EventView, session: Session) -> None:
     """Handle an event: what is written here commits with its delivery, once."""
-    row = {"payment": event.payment_id, "event": str(event.id)}
+    row = {"payment": event.aggregate_id, "event": str(event.id)}
     session.execute(_NOTE, row)
 
 

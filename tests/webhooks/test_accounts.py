@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -140,6 +142,27 @@ def test_an_account_that_nobody_speaks_for_is_ignored(
         ("simulated:default:test", "ignored", "account acct_x is not ours")
     ]
     assert platform.service.get_payment(payment, merchant="default") == before
+
+
+@pytest.mark.parametrize("refusal", [KeyError, UsageError])
+def test_an_account_that_was_removed_stops_no_worker(
+    platform: Platform, refusal: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is still to be read of its payments waits, and no other one with it."""
+    caplog.set_level(logging.CRITICAL, "paykit")
+    platform.accounts.refusal = refusal
+    for name in (CONNECTED, "default"):
+        platform.service.confirm_payment(
+            platform.create(name),
+            payment_method="pm_card_visa",
+            idempotency_key="confirm",
+            merchant=name,
+        )
+    del platform.accounts.adapters[CONNECTED]
+    platform.shop.world.advance(timedelta(minutes=1))
+    report = platform.worker.run_once()
+    assert report.failed == {}
+    assert report.done["refresh"] == {"waiting": 1, "settled": 1}
 
 
 def test_an_event_of_the_other_mode_is_ignored(platform: Platform) -> None:

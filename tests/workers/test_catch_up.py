@@ -222,6 +222,31 @@ def test_a_host_whose_clock_is_behind_passes_nothing_over(quick: Shop) -> None:
     assert shop.get(payment_id).paid
 
 
+def test_a_clock_that_was_ahead_for_a_while_passes_nothing_over(quick: Shop) -> None:
+    """It makes a gap that is none, and its alarm; and it must not make a real one."""
+    theirs, wrong = FrozenWorld(), 2 * KEPT
+    shop = open_shop(
+        quick.database, "threads", world=quick.world, sim=SimulatedProvider(theirs)
+    )
+    payment_id = shop.create_payment().id
+    full_round(shop)
+    shop.world.advance(wrong)
+    shop.wait(Worker(shop.service, only="periodic").run_once())  # type: ignore[arg-type]
+    assert list(alarms(shop)) == ["gap"]
+    shop.world.advance(-wrong)
+    # When a job is due goes by the database's clock, which was right.
+    shop.execute("UPDATE paykit_work SET due_ms = 0 WHERE queue = 'periodic'")
+    reference = shop.reference(payment_id)
+    shop.sim.call("confirm_payment", reference, payment_method=VISA)
+    for _ in range(2):
+        theirs.advance(EVERY)
+        full_round(shop, after=EVERY)
+    assert "payment_intent.succeeded" in {
+        row["event_type"] for row in shop.query("SELECT event_type FROM paykit_inbox")
+    }
+    assert shop.get(payment_id).paid
+
+
 def test_who_was_away_for_longer_than_events_are_kept_is_told(shop: Shop) -> None:
     payment_id = shop.create_payment().id
     full_round(shop)

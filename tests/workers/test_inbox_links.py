@@ -1,18 +1,22 @@
-"""What was given up because no payment was ours comes back when one becomes so."""
+"""What was given up because it was none of ours comes back when it becomes so."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from paykit.operations.follow_invoice import RENEWED_AFTER_CANCELLATION
 from paykit.store import inbox, payments
+from paykit.testing.simulated import SimEvent
 from paykit.workers.inbox import DEFERRALS, process_next
 from tests.databases import Database, PostgresServer
 from tests.engine.test_counts import counting
-from tests.failures.stories import Crash, die
+from tests.failures.stories import Crash, arrive, die
+from tests.operations.subscribing import at_psp, fresh_events, started, the
 from tests.support import VISA, Shop, open_shop
 
 
@@ -67,6 +71,49 @@ def test_events_that_still_wait_are_looked_at_at_once(
     assert replica.get(made.id).paid
 
 
+def _paid_after_the_end(shop: Shop) -> tuple[str, list[SimEvent], SimEvent]:
+    """Return an invoice, and its payment as the last of the events."""
+    reference = started(shop)
+    shop.sim.controls.fail_renewal(reference)
+    shop.world.advance(timedelta(seconds=1))
+    shop.sim.controls.cancel_subscription(reference)
+    shop.world.advance(timedelta(seconds=1))
+    invoice = str(at_psp(shop, reference)["latest_invoice"])
+    shop.sim.controls.pay_invoice(invoice)
+    *others, paid, _ = fresh_events(shop)
+    assert paid.type == "invoice.paid"
+    return invoice, others, paid
+
+
+@pytest.mark.parametrize("looks", [len(DEFERRALS) - 1, len(DEFERRALS)])
+def test_an_invoice_comes_back_when_its_subscription_does(
+    shop: Shop, looks: int
+) -> None:
+    """Its subscription is heard of half a day later, or after it was given up."""
+    invoice, others, paid = _paid_after_the_end(shop)
+    arrive(shop, [paid])
+    for delay in DEFERRALS[:looks]:
+        shop.wait_and_work(delay)
+    given_up = {("ignored", "foreign: an invoice of no subscription of ours")}
+    assert (_ends(shop) == given_up) == (looks == len(DEFERRALS))
+    arrive(shop, others)
+    shop.work()
+    assert the(shop).late_invoices == (invoice,), "not in twelve hours"
+    assert shop.breaks() == {RENEWED_AFTER_CANCELLATION}
+
+
+def test_a_subscription_of_another_account_wakes_no_invoice(quick: Shop) -> None:
+    _, others, paid = _paid_after_the_end(quick)
+    arrive(quick, [paid])
+    for delay in DEFERRALS:
+        quick.wait_and_work(delay)
+    quick.execute("UPDATE paykit_inbox SET binding = 'simulated:other:test'")
+    before = _ends(quick)
+    arrive(quick, others)
+    assert the(quick).ended
+    assert before < _ends(quick)
+
+
 def test_a_payment_that_is_none_of_theirs_wakes_no_event(shop: Shop) -> None:
     shop.sim.call("create_payment", amount=500, currency="eur")
     _ignored(shop)
@@ -112,10 +159,14 @@ class Gate:
         monkeypatch.setattr("paykit.store.payments.find", slowly)
 
 
-def test_a_link_that_appears_while_an_event_is_given_up_is_not_overlooked(
-    racing: Shop, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("looks", [2, len(DEFERRALS), len(DEFERRALS) + 1])
+def test_a_link_that_appears_while_an_event_is_put_off_is_not_overlooked(
+    racing: Shop, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
-    """The worker has looked, a payment is linked, and then the event is given up."""
+    """
+    The worker has looked, a payment is linked, and then the event is put off, which may
+    be for half a day, or given up.
+    """
     shop = racing
     stranger = shop.sim.call("create_payment", amount=1000, currency="eur")
     payment = shop.create_payment().id
@@ -124,9 +175,9 @@ def test_a_link_that_appears_while_an_event_is_given_up_is_not_overlooked(
         if event.object["id"] == stranger["id"]:
             shop.push(event)
     shop.work()
-    for delay in DEFERRALS[:-1]:
+    for delay in DEFERRALS[: looks - 2]:
         shop.wait_and_work(delay)
-    shop.world.advance(DEFERRALS[-1])
+    shop.world.advance(DEFERRALS[looks - 2])
     gate = Gate(monkeypatch)
     gate.armed = True
     ends: list[str | None] = []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
 from paykit import Money
+from paykit.errors import UsageError
+from paykit.operations.refresh_payment import refresh_payment
 from paykit.testing.simulated import Fault
+from paykit.workers import refresh
 from paykit.workers.refresh import OUTAGE, SCHEDULE, refresh_next
 from tests.failures.stories import Crash, die
 from tests.support import VISA, Shop
@@ -82,6 +86,29 @@ def test_an_outage_uses_up_no_look(
     assert _look(shop, OUTAGE) == "waiting"
     assert {_look(shop, delay) for delay in SCHEDULE[:-1]} == {"waiting"}
     assert _look(shop, SCHEDULE[-1]) == "break"
+
+
+def test_a_payment_on_which_our_code_fails_keeps_no_other_from_its_turn(
+    quick: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Several of them, which come again together; in the end a person sees each."""
+    caplog.set_level(logging.CRITICAL, "paykit")
+    broken = [_paid(quick) for _ in range(5)]
+    sound = _paid(quick)
+    error = iter([ValueError, UsageError] * 99)
+
+    def fail(env: Any, payment_id: str) -> Any:
+        if payment_id in broken:
+            raise next(error)
+        return refresh_payment(env, payment_id)
+
+    monkeypatch.setattr(refresh, "refresh_payment", fail)
+    assert quick.wait_and_work(LEASE).done["refresh"] == {"waiting": 5, "settled": 1}
+    assert quick.get(sound).paid
+    for delay in SCHEDULE:
+        quick.wait_and_work(delay)
+    shown = quick.query("SELECT aggregateid FROM paykit_break")
+    assert {row["aggregateid"] for row in shown} == set(broken)
 
 
 def test_a_worker_that_dies_or_is_overtaken_uses_up_no_look(

@@ -166,6 +166,37 @@ def test_webhooks_that_wait_for_a_worker_are_not_missed_ones(quick: Shop) -> Non
     assert alarms(quick) == {}
 
 
+def test_hosts_whose_clocks_are_apart_raise_no_alarm(quick: Shop) -> None:
+    """Who receives webhooks is some minutes behind who makes payments."""
+    apart = timedelta(minutes=6)
+    quick.create_payment()
+    full_round(quick)
+    quick.paid()
+    quick.world.advance(-apart)
+    assert set(quick.deliver()) == {200}
+    quick.world.advance(apart)
+    found = set[str]()
+    for _ in range(2 * POLICY.silence // EVERY):
+        full_round(quick, after=EVERY)
+        found |= set(alarms(quick))
+    assert found == set()
+
+
+def test_what_others_do_in_the_account_hides_no_missing_webhook(quick: Shop) -> None:
+    """Their events come all the time, and each is looked at again for half a day."""
+    _heard_once(quick)
+    quick.world.advance(timedelta(minutes=1))
+    unheard = quick.paid()
+    quick.sim.pending_webhooks()
+    for _ in range(1 + POLICY.unheard // EVERY):
+        quick.sim.call("create_payment", amount=500, currency="eur")
+        assert quick.deliver() == [200]
+        full_round(quick, after=EVERY)
+    waits = "SELECT count(*) FROM paykit_inbox WHERE status = 'received'"
+    assert quick.scalar(f"{waits} AND deferrals > 0")
+    assert unheard in alarms(quick)["unheard"]
+
+
 def test_a_disabled_endpoint_is_told_until_it_is_enabled(shop: Shop) -> None:
     endpoint = shop.sim.call(
         "create_webhook_endpoint", url="https://shop.example", enabled_events=["*"]

@@ -78,7 +78,7 @@ def load(tx: Tx, binding: str) -> Cursor:
     paid = select(func.min(payment.c.created_at)).where(payment.c.binding == binding)
     first = Cursor(
         binding=binding,
-        since=max((installed or tx.now) - MARGIN, tx.now - KEPT),
+        since=(installed or tx.now) - MARGIN,
         newest=None,
         position=None,
         listed_at=tx.connection.scalar(paid) or tx.now,
@@ -111,9 +111,13 @@ def begin_anew(tx: Tx, cursor: Cursor) -> Cursor:
 
 
 def skip_gap(tx: Tx, cursor: Cursor) -> Cursor:
-    """Begin with the oldest events that the PSP still shows."""
-    since = max(cursor.since, tx.now - KEPT)
-    now = replace(cursor, since=since, newest=None, position=None, listed_at=tx.now)
+    """
+    Begin a walk, which ends with the oldest event that the PSP still shows.
+
+    `since` stays where it is: a clock of ours that runs ahead makes a gap that is none,
+    and must not make a real one.
+    """
+    now = replace(cursor, newest=None, position=None, listed_at=tx.now)
     return _write(tx, now)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import BindParameter, bindparam, func, select, update
+from sqlalchemy import BindParameter, bindparam, func, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from paykit.store.clock import clock_values
 from paykit.store.schema.messages import inbox, work
 from paykit.store.schema.payments import payment
+from paykit.store.schema.subscriptions import subscription
 from paykit.store.tx import Tx, Write, many
 from paykit.store.work import Claimed, hold_all
 from paykit.store.work_statements import TIMED
@@ -53,7 +54,7 @@ class InboxRow:
     reason: str | None
     payment_id: str | None
     subject_reference: str | None
-    """The PSP's payment that it is about, if that was none of ours."""
+    """The PSP's payment or subscription that it is about, if that was none of ours."""
     deferrals: int
     """How often its payment was looked for in vain."""
     unread: int
@@ -112,9 +113,14 @@ _FINISH: Final = Write(inbox, 70, many(_CHANGE))
 _HOLD: Final = (
     select(inbox.c.id).where(inbox.c.id == bindparam("inbox_id")).with_for_update()
 )
-_LINKED: Final = select(payment.c.id).where(
-    payment.c.binding == bindparam("at_binding"),
-    payment.c.psp_reference == bindparam("reference"),
+_LINKED: Final = union_all(
+    *(
+        select(table.c.id).where(
+            table.c.binding == bindparam("at_binding"),
+            table.c.psp_reference == bindparam("reference"),
+        )
+        for table in (payment, subscription)
+    )
 )
 _UNREAD: Final = inbox.c.unread > 0
 _WAITING: Final = (
@@ -204,8 +210,9 @@ def defer(tx: Tx, row: InboxRow, *, reason: str, reference: str | None) -> None:
     """
     Count a look at `row` that could not apply it yet.
 
-    `reference` is the PSP's payment that would be its own, if it is none of ours: when
-    it becomes one, the database puts the row back (`schema.linking`).
+    `reference` is the PSP's payment or subscription that would be its own, if it is
+    none of ours: when it becomes one, the database puts the row back
+    (`schema.linking`).
     """
     changes = {"deferrals": row.deferrals + 1, "unread": 0, "reason": reason}
     _change(tx, row, {**changes, "subject_reference": reference})
@@ -235,13 +242,16 @@ def _change(tx: Tx, row: InboxRow, changes: Mapping[str, object]) -> None:
 
 def is_ours_now(tx: Tx, row: InboxRow) -> bool:
     """
-    Whether the payment that `row` waits for has become ours; its row stays held.
+    Whether what `row` waits for has become ours; its row stays held.
 
-    Whoever links that payment at this moment has to wait, and then puts `row` back.
+    Whoever links that at this moment has to wait, and then puts `row` back.
     """
+    if row.subject_reference is None:
+        return False
     tx.on(inbox).execute(_HOLD, {"inbox_id": row.id})
     given = {"at_binding": row.binding, "reference": row.subject_reference}
-    return tx.on(payment).scalar(_LINKED, given) is not None
+    found = tx.on(payment, subscription).execute(_LINKED, given)
+    return found.first() is not None
 
 
 def count_by_status(tx: Tx) -> dict[str, int]:

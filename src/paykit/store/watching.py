@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, union_all
 
 from paykit.lifecycle import PaymentState
+from paykit.store.overdue import changeable
 from paykit.store.schema.messages import inbox
 from paykit.store.schema.payments import payment
+from paykit.store.schema.payouts import payout
+from paykit.store.schema.subscriptions import subscription
 from paykit.store.tx import Tx
 
 __all__ = [
@@ -39,9 +42,15 @@ _OVER: Final = tuple(
     if state.value in _SETTLED and state is not PaymentState.AUTHORIZED
 )
 
-_NEXT_BINDING: Final = select(func.min(payment.c.binding)).where(
-    payment.c.binding > bindparam("after")
-)
+_NEXT_BINDINGS: Final = union_all(
+    *(
+        select(func.min(table.c.binding).label("binding")).where(
+            table.c.binding > bindparam("after")
+        )
+        for table in (payment, payout, subscription)
+    )
+).subquery()
+_NEXT_BINDING: Final = select(func.min(_NEXT_BINDINGS.c.binding))
 _LAST_PUSH: Final = (
     select(inbox.c.received_at)
     .where(inbox.c.binding == bindparam("at_binding"), inbox.c.origin == "push")
@@ -51,10 +60,14 @@ _LAST_PUSH: Final = (
 
 
 def bindings(tx: Tx) -> tuple[str, ...]:
-    """Return the bindings that have payments; a look into an index for each."""
+    """
+    Return the bindings that have payments, payouts or subscriptions; some looks into
+    indexes for each.
+    """
     found: list[str] = []
     after = ""
-    while (name := tx.on(payment).scalar(_NEXT_BINDING, {"after": after})) is not None:
+    given = (payment, payout, subscription)
+    while (name := tx.on(*given).scalar(_NEXT_BINDING, {"after": after})) is not None:
         after = str(name)
         found.append(after)
     return tuple(found)
@@ -105,27 +118,36 @@ def pushed_about(
 
 
 def is_behind(tx: Tx, binding: str, *, since: datetime, until: datetime) -> bool:
-    """Whether something that was pushed in that time is still to be applied."""
+    """
+    Whether something that was pushed in that time is still to be applied.
+
+    What was looked at and deferred does not count: it is about none of our payments,
+    and where others use the account as well there is always some of it.
+    """
     waits = select(inbox.c.id).where(
         inbox.c.binding == binding,
         inbox.c.origin == "push",
         inbox.c.received_at >= since,
         inbox.c.received_at <= until,
         inbox.c.status == "received",
+        inbox.c.deferrals == 0,
     )
     return tx.on(inbox).execute(waits.limit(1)).first() is not None
 
 
-def unfinished(tx: Tx, binding: str, *, after: str, limit: int) -> tuple[str, ...]:
-    """Return payments that can still change by themselves, in the order of ids."""
-    statement = (
-        select(payment.c.id)
-        .where(
-            payment.c.binding == binding,
-            payment.c.id > after,
-            payment.c.state.not_in(_OVER),
+def unfinished(
+    tx: Tx, binding: str, *, since: datetime, after: str, limit: int
+) -> tuple[str, ...]:
+    """
+    Return payments, payouts and subscriptions that may have changed by themselves since
+    then, in the order of ids.
+    """
+    conditions = ((payment, payment.c.state.not_in(_OVER)), *changeable(since))
+    each = (
+        select(table.c.id).where(
+            table.c.binding == binding, table.c.id > after, may_change
         )
-        .order_by(payment.c.id)
-        .limit(limit)
+        for table, may_change in conditions
     )
-    return tuple(tx.on(payment).scalars(statement))
+    statement = union_all(*each).order_by("id").limit(limit)
+    return tuple(tx.on(*(table for table, _ in conditions)).scalars(statement))

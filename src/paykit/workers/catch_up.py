@@ -37,7 +37,7 @@ _SOON: Final = timedelta(seconds=1)
 """When a walk that is not over goes on."""
 
 _AT_ONCE: Final = 500
-"""How many payments one transaction puts among those to be read."""
+"""How many rows one transaction puts among those to be read."""
 
 
 def catch_up(env: Environment, job: Claimed) -> Flow[timedelta | None]:
@@ -74,7 +74,7 @@ def _give_up_gap(job: Claimed, cursor: Cursor) -> Flow[Cursor]:
     """Let everything be read that may have changed unseen, and then tell of the gap."""
     after: str | None = ""
     while after is not None:
-        after = yield from commit(partial(_refresh, job, cursor.binding, after))
+        after = yield from commit(partial(_refresh, job, cursor, after))
     cursor, changes = yield from commit(partial(_tell_gap, job, cursor))
     announce(changes)
     return cursor
@@ -122,12 +122,14 @@ def _is_gap(cursor: Cursor, tx: Tx) -> bool:
     return tx.now - cursor.listed_at > KEPT
 
 
-def _refresh(job: Claimed, binding: str, after: str, tx: Tx) -> str | None:
-    """Put some payments among those to be read; the last one, None if it was all."""
+def _refresh(job: Claimed, cursor: Cursor, after: str, tx: Tx) -> str | None:
+    """Put some rows among those to be read; the last one, None if it was all."""
     _fence(tx, job)
-    found = watching.unfinished(tx, binding, after=after, limit=_AT_ONCE)
-    for payment_id in found:
-        work.ensure(tx, "refresh", payment_id, delay=timedelta(0))
+    found = watching.unfinished(
+        tx, cursor.binding, since=cursor.listed_at, after=after, limit=_AT_ONCE
+    )
+    for id_ in found:
+        work.ensure(tx, "refresh", id_, delay=timedelta(0))
     return found[-1] if len(found) == _AT_ONCE else None
 
 

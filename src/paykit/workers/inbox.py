@@ -248,11 +248,13 @@ def _defer(tx: Tx, claimed: Claimed, row: InboxRow, verdict: Verdict) -> str:
     # What it waits for must be written down, and committed, before it is given up: a
     # payment that is linked in this moment finds it by that.
     noted = verdict.reference == row.subject_reference
-    if row.deferrals >= len(DEFERRALS) and noted and not inbox.is_ours_now(tx, row):
-        return _end(tx, claimed, Verdict("ignored", verdict.reason, verdict.payment_id))
-    # After the last look: it is ours now, or only now is known what it waits for.
+    ours = noted and inbox.is_ours_now(tx, row)
     late = row.deferrals >= len(DEFERRALS)
-    delay = _pause(DEFERRALS, row, 0 if late else row.deferrals)
+    if late and noted and not ours:
+        return _end(tx, claimed, Verdict("ignored", verdict.reason, verdict.payment_id))
+    # It has become ours since it was looked for, and who linked it did not wake what a
+    # worker holds; or only now, after the last look, is known what it waits for.
+    delay = _pause(DEFERRALS, row, 0 if ours or late else row.deferrals)
     inbox.defer(tx, row, reason=verdict.reason or "", reference=verdict.reference)
     work.give_back(tx, claimed, delay=delay)
     return "deferred"

@@ -1,12 +1,15 @@
 """
-Payments to be read again: something about them is not proved yet, or a fee is missing.
+What is to be read again at the PSP.
 
-A payment stays in the queue until every capture and every refund has shown its balance
-transaction (see `paykit.operations.refresh_payment`).
+A payment, of which something is not proved yet, or a fee is missing: it stays in the
+queue until every capture and every refund has shown its balance transaction (see
+`paykit.operations.refresh_payment`). And a payout or a subscription that should have
+been heard of by now (see `paykit.store.overdue`), which is read once.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -14,13 +17,16 @@ from typing import Final
 
 from paykit.engine import Environment, Flow, commit
 from paykit.errors import LeaseLost
+from paykit.operations.refresh_followed import KINDS, refresh_followed
 from paykit.operations.refresh_payment import INCOMPLETE, Shown, refresh_payment
 from paykit.store import breaks, payments, work
 from paykit.store.tx import Tx
 from paykit.store.work import Claimed
-from paykit.workers.failures import spread
+from paykit.workers.failures import spread, where
 
 __all__ = ["OUTAGE", "SCHEDULE", "refresh_next"]
+
+_log = logging.getLogger("paykit.refresh")
 
 _LEASE: Final = timedelta(seconds=60)
 
@@ -42,15 +48,32 @@ outage of the PSP says nothing about the balance, and is no reason to give it up
 
 
 def refresh_next(env: Environment) -> Flow[str | None]:
-    """Read the payment that has been due longest; None if there is none."""
+    """Read what has been due longest; None if there is nothing."""
     claimed = yield from commit(_claim)
     if claimed is None:
         return None
-    shown = yield from refresh_payment(env, claimed.id)
+    shown = yield from _look(env, claimed.id)
     try:
         return (yield from commit(partial(_END[shown], claimed)))
     except LeaseLost:
         return "again"
+
+
+def _look(env: Environment, id_: str) -> Flow[Shown]:
+    """
+    Read one; a failure keeps no other from its turn.
+
+    Such as that of one whose account nobody here speaks for any more. For a payment it
+    counts as a look that has shown too little, so that in the end a person sees it.
+    """
+    kind = KINDS.get(id_.partition("_")[0])
+    try:
+        if kind is None:
+            return (yield from refresh_payment(env, id_))
+        return (yield from refresh_followed(env, kind, id_))
+    except Exception as error:
+        _log.error("%s could not be read: %s", id_, where(error))
+        return "part" if kind is None else "nothing"
 
 
 # -- phases ----------------------------------------------------------------------------

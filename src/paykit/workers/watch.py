@@ -8,7 +8,7 @@ pushed counts. The verdicts are those of `paykit.engine.watching`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -25,6 +25,10 @@ __all__ = ["watch"]
 
 _LOOK_BACK: Final = timedelta(hours=1)
 """How old payments may be about which a webhook is missed; older ones were judged."""
+
+_APART: Final = timedelta(minutes=10)
+"""How far the clocks of two hosts may be apart: who has received a webhook need not be
+who has made the payment."""
 
 _MOST: Final = 200
 """How many payments are looked at: enough to see that something is wrong."""
@@ -50,21 +54,30 @@ def _judge(
     tx: Tx,
 ) -> tuple[str, ...]:
     last_push = watching.last_push(tx, binding)
-    waiting = watching.settled(
-        tx, binding, since=last_push, until=tx.now - policy.silence, limit=1
-    )
     settled, heard = _heard(tx, binding, policy)
     cursor = cursors.find(tx, binding)
     sight = Sight(
         now=tx.now,
         listed_at=None if cursor is None else cursor.listed_at,
         last_push=last_push,
-        waiting=next(iter(waiting.values()), None),
+        waiting=_waiting(tx, binding, last_push, tx.now - policy.silence),
         settled=settled,
         heard=heard,
         endpoints=endpoints,
     )
     return set_alarms(tx, binding, judge(sight, policy))
+
+
+def _waiting(
+    tx: Tx, binding: str, last_push: datetime | None, until: datetime
+) -> datetime | None:
+    """Return since when a payment waits about which something should be pushed."""
+    newest = watching.settled(tx, binding, since=last_push, until=until, limit=1)
+    for payment_id, created in newest.items():
+        since = created - _APART
+        if not watching.pushed_about(tx, binding, since=since, payments=[payment_id]):
+            return created
+    return None
 
 
 def _heard(
@@ -79,4 +92,5 @@ def _heard(
     if watching.is_behind(tx, binding, since=since, until=until):
         # Nobody knows yet what those webhooks are about.
         return None, ()
-    return settled, watching.pushed_about(tx, binding, since=since, payments=[*settled])
+    early = since - _APART
+    return settled, watching.pushed_about(tx, binding, since=early, payments=[*settled])

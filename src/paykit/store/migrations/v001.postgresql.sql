@@ -10,6 +10,8 @@ CREATE TABLE paykit_break (
     detail JSONB NOT NULL,
     opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
     resolved_at TIMESTAMP WITH TIME ZONE,
+    resolved_by VARCHAR(64),
+    resolution VARCHAR(500),
     CONSTRAINT pk_paykit_break PRIMARY KEY (id)
 )
 
@@ -381,6 +383,10 @@ CREATE OR REPLACE FUNCTION paykit_subscription_deny() RETURNS trigger LANGUAGE p
 CREATE TRIGGER paykit_subscription_deny BEFORE DELETE OR TRUNCATE ON paykit_subscription FOR EACH STATEMENT EXECUTE FUNCTION paykit_subscription_deny()
 
 ALTER TABLE paykit_subscription ENABLE ALWAYS TRIGGER paykit_subscription_deny
+
+CREATE OR REPLACE FUNCTION paykit_subscription_linked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE paykit_inbox SET status = 'received', reason = NULL, finished_at = NULL, deferrals = 0, unread = 0, failures = 0 WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL; UPDATE paykit_work SET due_ms = 0 WHERE queue = 'inbox' AND lease IS NULL AND id IN (SELECT id FROM paykit_inbox WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL); RETURN NEW; END $$
+
+CREATE TRIGGER paykit_subscription_linked_insert AFTER INSERT ON paykit_subscription FOR EACH ROW WHEN (NEW.psp_reference IS NOT NULL) EXECUTE FUNCTION paykit_subscription_linked()
 
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,

@@ -10,6 +10,8 @@ CREATE TABLE paykit_break (
     detail JSON NOT NULL,
     opened_at DATETIME NOT NULL,
     resolved_at DATETIME,
+    resolved_by VARCHAR(64),
+    resolution VARCHAR(500),
     CONSTRAINT pk_paykit_break PRIMARY KEY (id)
 )
 
@@ -471,6 +473,8 @@ CREATE TRIGGER paykit_subscription_leave_id BEFORE UPDATE ON paykit_subscription
 CREATE TRIGGER paykit_subscription_leave_binding_psp_reference BEFORE UPDATE ON paykit_subscription WHEN (OLD.binding IS NOT NEW.binding OR OLD.psp_reference IS NOT NEW.psp_reference) AND EXISTS (SELECT 1 FROM paykit_subscription existing WHERE existing.binding = NEW.binding AND existing.psp_reference = NEW.psp_reference) BEGIN SELECT RAISE(ABORT, 'paykit_subscription: the row exists'); END
 
 CREATE TRIGGER paykit_subscription_leave_rowid BEFORE UPDATE ON paykit_subscription WHEN OLD.rowid <> NEW.rowid BEGIN SELECT RAISE(ABORT, 'paykit_subscription: the row exists'); END
+
+CREATE TRIGGER paykit_subscription_linked_insert AFTER INSERT ON paykit_subscription WHEN NEW.psp_reference IS NOT NULL BEGIN UPDATE paykit_inbox SET status = 'received', reason = NULL, finished_at = NULL, deferrals = 0, unread = 0, failures = 0 WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL; UPDATE paykit_work SET due_ms = 0 WHERE queue = 'inbox' AND lease IS NULL AND id IN (SELECT id FROM paykit_inbox WHERE binding = NEW.binding AND subject_reference = NEW.psp_reference AND status IN ('received', 'ignored') AND body IS NOT NULL); END
 
 CREATE TABLE paykit_schema_version (
     version INTEGER NOT NULL,

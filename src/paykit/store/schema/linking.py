@@ -1,13 +1,15 @@
 """
-Webhooks that found no payment are looked at again when theirs turns out to be ours.
+Webhooks that found nothing of ours are looked at again when theirs turns out to be it.
 
 A payment learns its PSP's id when the PSP answers, or when an event or a read shows it;
-after a failover that lost rows that may be weeks later. Whoever writes the id need not
-know of the inbox: a trigger finds what waits for it, by index. It starts the window of
-what is still deferred anew, and puts back what has ended ``ignored``.
+after a failover that lost rows that may be weeks later. A subscription has its id from
+the event by which it is adopted, and that may be the last one to arrive. Whoever writes
+the id need not know of the inbox: a trigger finds what waits for it, by index. It
+starts the window of what is still deferred anew, and puts back what has ended
+``ignored``.
 
-A worker that is just about to give such a webhook up holds its row while it looks for
-the last time, so one of the two sees the other.
+A worker that is just about to give such a webhook up, or to put it off, holds its row
+while it looks for the last time, so one of the two sees the other.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["LINKED"]
+__all__ = ["PAYMENT_LINKED", "SUBSCRIPTION_LINKED"]
 
 _WAITING = (
     "binding = NEW.binding AND subject_reference = NEW.psp_reference "
@@ -25,7 +27,7 @@ _LOOK_AGAIN = (
     "UPDATE paykit_inbox SET status = 'received', reason = NULL, finished_at = NULL, "
     f"deferrals = 0, unread = 0, failures = 0 WHERE {_WAITING}"
 )
-# What a worker holds it looks at anyway.
+# What a worker holds is its own: it looks for the link before it puts it off.
 _AT_ONCE = (
     "UPDATE paykit_work SET due_ms = 0 WHERE queue = 'inbox' AND lease IS NULL "
     f"AND id IN (SELECT id FROM paykit_inbox WHERE {_WAITING})"
@@ -35,26 +37,33 @@ _LEARNED = (
     "AND (OLD.psp_reference IS NULL OR NEW.psp_reference <> OLD.psp_reference)"
 )
 
-_WHEN = (
-    ("insert", "INSERT", "NEW.psp_reference IS NOT NULL"),
-    ("update", "UPDATE OF psp_reference", _LEARNED),
-)
+_INSERTED: Final = ("insert", "INSERT", "NEW.psp_reference IS NOT NULL")
+_UPDATED: Final = ("update", "UPDATE OF psp_reference", _LEARNED)
 
-LINKED: Final[Mapping[str, Sequence[str]]] = {
-    "sqlite": [
-        f"CREATE TRIGGER paykit_payment_linked_{name} AFTER {verb} ON paykit_payment "
-        f"WHEN {condition} BEGIN {_LOOK_AGAIN}; {_AT_ONCE}; END"
-        for name, verb, condition in _WHEN
-    ],
-    "postgresql": [
-        f"CREATE OR REPLACE FUNCTION paykit_payment_linked() RETURNS trigger "
-        f"LANGUAGE plpgsql AS $$ BEGIN {_LOOK_AGAIN}; {_AT_ONCE}; RETURN NEW; END $$",
-        *(
-            f"CREATE TRIGGER paykit_payment_linked_{name} AFTER {verb} ON "
-            f"paykit_payment FOR EACH ROW WHEN ({condition}) "
-            f"EXECUTE FUNCTION paykit_payment_linked()"
-            for name, verb, condition in _WHEN
-        ),
-    ],
-}
+
+def _linked(table: str, *when: tuple[str, str, str]) -> Mapping[str, Sequence[str]]:
+    """Return the triggers by dialect; each `when` is a name, a verb and a condition."""
+    function = f"{table}_linked"
+    return {
+        "sqlite": [
+            f"CREATE TRIGGER {function}_{name} AFTER {verb} ON {table} "
+            f"WHEN {condition} BEGIN {_LOOK_AGAIN}; {_AT_ONCE}; END"
+            for name, verb, condition in when
+        ],
+        "postgresql": [
+            f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql "
+            f"AS $$ BEGIN {_LOOK_AGAIN}; {_AT_ONCE}; RETURN NEW; END $$",
+            *(
+                f"CREATE TRIGGER {function}_{name} AFTER {verb} ON {table} "
+                f"FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION {function}()"
+                for name, verb, condition in when
+            ),
+        ],
+    }
+
+
+PAYMENT_LINKED: Final = _linked("paykit_payment", _INSERTED, _UPDATED)
 """What to install on the table of payments, by dialect."""
+
+SUBSCRIPTION_LINKED: Final = _linked("paykit_subscription", _INSERTED)
+"""The same for subscriptions, whose id at the PSP never changes."""

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from paykit.store.ddl import append_only, install, keep_keys
 from paykit.store.schema.base import Id, Json, UtcDateTime, metadata
-from paykit.store.schema.linking import LINKED
+from paykit.store.schema.linking import PAYMENT_LINKED
 from paykit.store.schema.payments import payment
 
 __all__ = ["event", "inbox", "inbox_action", "work"]
@@ -82,8 +82,9 @@ came: ``push``, or ``list`` for what the PSP's own list has told first.
 `body` is NULL once it was erased; the id stays, because it tells repetitions.
 `deferrals` counts the looks that did not find its payment, `unread` those in a row that
 could not read the PSP, `failures` those on which our code failed: only these make it
-``dead``. `subject_reference` is the PSP's payment that it was found to belong to while
-that was none of ours: a trigger looks at it again when one of ours turns out to be it.
+``dead``. `subject_reference` is the PSP's payment or subscription that it was found to
+belong to while that was none of ours: a trigger looks at it again when one of ours
+turns out to be it.
 """
 
 inbox_action = Table(
@@ -124,6 +125,8 @@ What is still to do, and nothing else: a row is deleted when it is done (DESIGN 
 `group_id` rows are done in the order of `position`. Times are milliseconds by the
 database's clock; `lease` is the fencing token of who works on it. A row that failed too
 often is parked: it is never due, holds up its group and waits for a person (`reason`).
+While a message waits for the broker after a failure, `reason` is the newest event of
+then: see `paykit.store.published`.
 """
 
 _FOREIGN: Final = inbox.c.subject_reference.is_not(None)
@@ -183,4 +186,4 @@ install(
 )
 append_only(event, ("aggregateid", "sequence"))
 append_only(inbox_action)
-install(payment, LINKED)
+install(payment, PAYMENT_LINKED)

@@ -17,6 +17,7 @@ from paykit.lifecycle import SUBSCRIPTION
 from paykit.lifecycle.triggers import state_guard
 from paykit.store.ddl import deny, install, keep_keys
 from paykit.store.schema.base import Id, Json, UtcDateTime, metadata
+from paykit.store.schema.linking import SUBSCRIPTION_LINKED
 
 __all__ = ["subscription"]
 
@@ -54,3 +55,4 @@ Index(None, subscription.c.merchant_id, subscription.c.created_at, subscription.
 install(subscription, state_guard(subscription.name, SUBSCRIPTION))
 deny(subscription, "DELETE", "TRUNCATE")
 keep_keys(subscription, ("id",), ("binding", "psp_reference"), quietly=True)
+install(subscription, SUBSCRIPTION_LINKED)
