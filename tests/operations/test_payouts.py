@@ -31,8 +31,8 @@ from paykit.psp import (
     ReadPayout,
     Subject,
 )
-from paykit.store import payouts
-from paykit.store.payouts import PayoutRow
+from paykit.store.followed import FollowedTable
+from paykit.store.payouts import PAYOUTS, PayoutRow
 from paykit.store.tx import Tx
 from tests.databases import Database
 from tests.support import FrozenWorld, Shop
@@ -405,12 +405,12 @@ def test_of_two_workers_that_hear_of_it_first_one_adopts(installed: Database) ->
     def second() -> None:
         with engine.begin() as connection:
             tx = Tx(connection, world)
-            seen.append(payouts.adopt(tx, {**values, "id": "po_second"}))
-            seen.append(payouts.find(tx, **key))
+            seen.append(PAYOUTS.adopt(tx, {**values, "id": "po_second"}))
+            seen.append(PAYOUTS.find(tx, **key))
 
     thread = threading.Thread(target=second)
     with engine.begin() as connection:
-        first = payouts.adopt(Tx(connection, world), {**values, "id": "po_first"})
+        first = PAYOUTS.adopt(Tx(connection, world), {**values, "id": "po_first"})
         thread.start()
         thread.join(0.3)
         assert thread.is_alive(), "it waits for our commit"
@@ -423,12 +423,12 @@ def test_who_comes_second_goes_on_with_what_the_first_has_written(
     quick: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard_and_read(quick, MADE)
-    find, looks = payouts.find, count()
+    find, looks = PAYOUTS.find, count()
 
-    def find_late(tx: Tx, **key: str) -> PayoutRow | None:
+    def find_late(_: object, tx: Tx, **key: str) -> PayoutRow | None:
         return find(tx, **key) if next(looks) else None
 
-    monkeypatch.setattr(payouts, "find", find_late)
+    monkeypatch.setattr(FollowedTable, "find", find_late)
     paid = as_(PayoutStatus.PAID)
     assert follow(quick, told_by_event(paid), paid, version=None) == Verdict("applied")
     assert types(quick) == ["payout.created", "payout.paid"]
@@ -498,10 +498,10 @@ def test_what_somebody_else_has_changed_is_not_written_over(quick: Shop) -> None
     """Its lock prevents that, unless the host writes beside paykit."""
 
     def bypassed(tx: Tx) -> None:
-        row = payouts.find(tx, binding=BINDING, psp_reference="po_1")
+        row = PAYOUTS.find(tx, binding=BINDING, psp_reference="po_1")
         assert row is not None
-        payouts.save(tx, row, {"failure_code": "first"}, cause="one")
-        payouts.save(tx, row, {"failure_code": "second"}, cause="other")
+        PAYOUTS.save(tx, row, {"failure_code": "first"}, cause="one")
+        PAYOUTS.save(tx, row, {"failure_code": "second"}, cause="other")
 
     follow(quick, MADE)
     with pytest.raises(InProgress, match="payout po_"):

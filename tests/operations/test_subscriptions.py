@@ -34,8 +34,7 @@ from paykit.psp import (
     SubscriptionSnapshot,
     SubscriptionStatus,
 )
-from paykit.store import subscriptions
-from paykit.store.subscriptions import SubscriptionRow
+from paykit.store.subscriptions import SUBSCRIPTIONS, SubscriptionRow
 from paykit.store.tx import Tx
 from paykit.testing.simulated import SimEvent
 from paykit.testing.simulated.read_billing import read_subscription
@@ -460,7 +459,7 @@ def test_of_two_workers_that_hear_of_it_first_one_records_it(
 
     def adopt(id_: str) -> SubscriptionRow | None:
         return shop.run(
-            commit(lambda tx: subscriptions.adopt(tx, {**values, "id": id_}))
+            commit(lambda tx: SUBSCRIPTIONS.adopt(tx, {**values, "id": id_}))
         )
 
     assert adopt("sub_first") is not None

@@ -23,9 +23,9 @@ from paykit.psp import (
     Subject,
     SubscriptionSnapshot,
 )
-from paykit.store import breaks, subscriptions
+from paykit.store import breaks
 from paykit.store.events import NewEvent
-from paykit.store.subscriptions import SubscriptionRow
+from paykit.store.subscriptions import SUBSCRIPTIONS, SubscriptionRow
 from paykit.store.tx import Tx
 
 __all__ = ["RENEWED_AFTER_CANCELLATION", "follow_invoice"]
@@ -52,7 +52,7 @@ def follow_invoice(tx: Tx, heard: Heard, subject: Subject) -> Verdict | Needs:
         reason = f"{heard.event.type}: nothing was paid for a subscription"
         return Verdict("ignored", reason)
     reference = invoice.subscription
-    row = subscriptions.find(tx, binding=heard.binding, psp_reference=reference)
+    row = SUBSCRIPTIONS.find(tx, binding=heard.binding, psp_reference=reference)
     if row is None:
         return Verdict("deferred", _NOT_HERE, reference=reference)
     if invoice.reference in row.late_invoices or _settled(row, invoice):
@@ -139,6 +139,6 @@ def _show(
         type="subscription.renewed_after_cancellation", **state, data=detail
     )
     late = {"late_invoices": [*row.late_invoices, invoice.reference]}
-    row = subscriptions.save(tx, row, late, cause=cause, happened=[told])
+    row = SUBSCRIPTIONS.save(tx, row, late, cause=cause, happened=[told])
     about, kind = row.aggregate, RENEWED_AFTER_CANCELLATION
     breaks.open_break(tx, about, kind, detail, item=invoice.reference)

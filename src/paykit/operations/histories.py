@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from paykit.store import payments, payouts, subscriptions
+from paykit.store import payments
 from paykit.store.events import NewEvent
+from paykit.store.followed import FollowedTable
+from paykit.store.payouts import PAYOUTS
+from paykit.store.subscriptions import SUBSCRIPTIONS
 from paykit.store.tx import Tx
 
 __all__ = ["lock", "tell"]
@@ -31,24 +34,22 @@ def _payment(tx: Tx, payment_id: str, told: NewEvent, cause: str) -> None:
     payments.save(tx, row, {}, cause=cause, happened=[told])
 
 
-def _payout(tx: Tx, payout_id: str, told: NewEvent, cause: str) -> None:
-    row = payouts.load(tx, payout_id, merchant=None, lock=True)
-    payouts.save(tx, row, {}, cause=cause, happened=[told])
+def _followed(table: FollowedTable[Any]) -> _Tell:
+    def write(tx: Tx, id_: str, told: NewEvent, cause: str) -> None:
+        row = table.load(tx, id_, merchant=None, lock=True)
+        table.save(tx, row, {}, cause=cause, happened=[told])
 
-
-def _subscription(tx: Tx, subscription_id: str, told: NewEvent, cause: str) -> None:
-    row = subscriptions.load(tx, subscription_id, merchant=None, lock=True)
-    subscriptions.save(tx, row, {}, cause=cause, happened=[told])
+    return write
 
 
 _LOAD: Final[Mapping[str, Callable[..., object]]] = {
     "payment": payments.load,
-    "payout": payouts.load,
-    "subscription": subscriptions.load,
+    "payout": PAYOUTS.load,
+    "subscription": SUBSCRIPTIONS.load,
 }
 _TELL: Final[Mapping[str, _Tell]] = {
     "payment": _payment,
-    "payout": _payout,
-    "subscription": _subscription,
+    "payout": _followed(PAYOUTS),
+    "subscription": _followed(SUBSCRIPTIONS),
 }
 """By `paykit.store.events.Aggregate.kind`."""

@@ -23,11 +23,11 @@ from paykit.psp import (
     Subject,
 )
 from paykit.psp.facts import balance_fact
-from paykit.store import breaks, ledger, payouts
+from paykit.store import breaks, ledger
 from paykit.store.chart import PostingKind
 from paykit.store.events import NewEvent
 from paykit.store.ledger import Posting
-from paykit.store.payouts import PayoutRow
+from paykit.store.payouts import PAYOUTS, PayoutRow
 from paykit.store.tx import Tx
 
 __all__ = ["MONEY_NOT_SHOWN", "follow_payout"]
@@ -83,7 +83,7 @@ def follow_payout(tx: Tx, heard: Heard, subject: Subject) -> Verdict | Needs:
     if subject is None:
         raise TypeError("no event about nothing is followed")
     request = ReadPayout(payout=subject.reference)
-    row = payouts.find(tx, binding=heard.binding, psp_reference=subject.reference)
+    row = PAYOUTS.find(tx, binding=heard.binding, psp_reference=subject.reference)
     read = heard.reads.get(request)
     version = None if row is None else row.version
     fresh = read is not None and read.version == version
@@ -143,7 +143,7 @@ def _lacks_money(seen: PayoutSnapshot) -> bool:
 
 def _adopt(tx: Tx, heard: Heard, seen: PayoutSnapshot) -> PayoutRow | None:
     """Record a payout in its first state; what `seen` shows of it comes after that."""
-    return payouts.adopt(
+    return PAYOUTS.adopt(
         tx,
         {
             "id": f"po_{tx.new_uuid().hex}",
@@ -177,7 +177,7 @@ def _observe(
         references = [*row.movements, *(one.reference for one in moved)]
         changes["movements"] = references
     told = _told(row, seen, changes, first=first) if changes or first else ()
-    row = payouts.save(tx, row, changes, cause=cause, happened=told)
+    row = PAYOUTS.save(tx, row, changes, cause=cause, happened=told)
     if fresh:
         _compare(tx, row, seen)
     _post(tx, row, seen, moved)

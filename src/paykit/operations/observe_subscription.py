@@ -31,9 +31,8 @@ from paykit.psp import (
     SubscriptionSnapshot,
     SubscriptionStatus,
 )
-from paykit.store import subscriptions
 from paykit.store.events import NewEvent
-from paykit.store.subscriptions import SubscriptionRow
+from paykit.store.subscriptions import SUBSCRIPTIONS, SubscriptionRow
 from paykit.store.tx import Tx
 
 __all__ = ["follow_subscription", "observe_subscription", "read_again"]
@@ -81,7 +80,7 @@ def follow_subscription(tx: Tx, heard: Heard, subject: Subject) -> Verdict | Nee
     if not isinstance(subject, SubscriptionSnapshot | Named):
         raise TypeError("no event about a subscription")
     reference = subject.reference
-    row = subscriptions.find(tx, binding=heard.binding, psp_reference=reference)
+    row = SUBSCRIPTIONS.find(tx, binding=heard.binding, psp_reference=reference)
     read = read_again(heard, reference, row)
     seen: SubscriptionSnapshot | None
     if isinstance(read, Needs):
@@ -134,9 +133,9 @@ def observe_subscription(
     first = row.event_sequence == 0
     if not changes and not first:
         over = row.state in SUBSCRIPTION_ENDED
-        return row if over else subscriptions.save(tx, row, {}, cause=cause)
+        return row if over else SUBSCRIPTIONS.save(tx, row, {}, cause=cause)
     told = _told(row, seen, changes, first=first)
-    return subscriptions.save(tx, row, changes, cause=cause, happened=told)
+    return SUBSCRIPTIONS.save(tx, row, changes, cause=cause, happened=told)
 
 
 def _proven(
@@ -173,7 +172,7 @@ def _adopt(
     tx: Tx, heard: Heard, seen: SubscriptionSnapshot, merchant: str
 ) -> SubscriptionRow | None:
     """Record it in its first state; what `seen` shows of it comes after that."""
-    return subscriptions.adopt(
+    return SUBSCRIPTIONS.adopt(
         tx,
         {
             "id": f"sub_{tx.new_uuid().hex}",

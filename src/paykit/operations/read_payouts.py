@@ -12,8 +12,8 @@ from paykit.errors import InvalidRequest
 from paykit.lifecycle import PayoutState
 from paykit.operations.commands import Command, build
 from paykit.operations.views import EventView
-from paykit.store import events, payouts
-from paykit.store.payouts import PayoutRow
+from paykit.store import events
+from paykit.store.payouts import PAYOUTS, PayoutRow
 from paykit.store.tx import Tx
 
 __all__ = ["PayoutPage", "PayoutView", "get_payout", "list_payouts", "payout_events"]
@@ -74,12 +74,12 @@ def list_payouts(
 ) -> PayoutPage:
     """Return a page of payouts; raises `InvalidRequest`, also for a wrong limit."""
     page = build(_PageOf, {"limit": limit, "after": after})
-    rows = payouts.list_page(
+    rows = PAYOUTS.page(
         tx,
         merchant=merchant,
         limit=page.limit + 1,
         after=page.after,
-        state=None if state is None else _word(state),
+        where={"state": None if state is None else _word(state)},
     )
     items = tuple(_view(row) for row in rows[: page.limit])
     return PayoutPage(items, items[-1].id if len(rows) > page.limit else None)
@@ -93,7 +93,7 @@ def payout_events(payout_id: str, merchant: str, tx: Tx) -> tuple[EventView, ...
 
 def _load(payout_id: str, merchant: str, tx: Tx) -> PayoutRow:
     id_ = build(_PayoutOnly, {"payout_id": payout_id}).payout_id
-    return payouts.load(tx, id_, merchant=merchant, lock=False)
+    return PAYOUTS.load(tx, id_, merchant=merchant, lock=False)
 
 
 def _word(state: PayoutState) -> str:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, StringConstraints
 from paykit.lifecycle import SUBSCRIPTION_ENDED, SubscriptionState
 from paykit.operations.commands import Command, build
 from paykit.operations.views import EventView
-from paykit.store import events, subscriptions
-from paykit.store.subscriptions import SubscriptionRow
+from paykit.store import events
+from paykit.store.subscriptions import SUBSCRIPTIONS, SubscriptionRow
 from paykit.store.tx import Tx
 
 __all__ = [
@@ -95,12 +95,12 @@ def list_subscriptions(
     """Return a page of subscriptions; raises `InvalidRequest` for a wrong limit."""
     wanted = {"limit": limit, "psp_reference": psp_reference, "after": after}
     page = build(_PageOf, wanted)
-    rows = subscriptions.list_page(
+    rows = SUBSCRIPTIONS.page(
         tx,
         merchant=merchant,
         limit=page.limit + 1,
         after=page.after,
-        psp_reference=page.psp_reference,
+        where={"psp_reference": page.psp_reference},
     )
     items = tuple(_view(row) for row in rows[: page.limit])
     return SubscriptionPage(items, items[-1].id if len(rows) > page.limit else None)
@@ -116,7 +116,7 @@ def subscription_events(
 
 def _load(subscription_id: str, merchant: str, tx: Tx) -> SubscriptionRow:
     asked = build(_SubscriptionOnly, {"subscription_id": subscription_id})
-    return subscriptions.load(tx, asked.subscription_id, merchant=merchant, lock=False)
+    return SUBSCRIPTIONS.load(tx, asked.subscription_id, merchant=merchant, lock=False)
 
 
 def _view(row: SubscriptionRow) -> SubscriptionView:

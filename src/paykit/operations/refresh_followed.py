@@ -8,10 +8,10 @@ seen: if an event comes meanwhile, it is read once more.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from paykit.engine import Environment, Flow, Priority, ask, commit
 from paykit.engine.bindings import serves
@@ -29,7 +29,9 @@ from paykit.psp import (
     SubscriptionSnapshot,
     Succeeded,
 )
-from paykit.store import payouts, subscriptions
+from paykit.store.followed import FollowedTable
+from paykit.store.payouts import PAYOUTS
+from paykit.store.subscriptions import SUBSCRIPTIONS
 from paykit.store.tx import Tx
 
 __all__ = ["KINDS", "Kind", "refresh_followed"]
@@ -45,24 +47,11 @@ _ANSWERED: Final = (Conflict, Rejected, Succeeded)
 """Answers to a read that say something about the object; others about the PSP."""
 
 
-class _Row(Protocol):
-    @property
-    def binding(self) -> str: ...
-    @property
-    def psp_reference(self) -> str: ...
-    @property
-    def merchant_id(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What is followed: which table it is in, and who takes it in."""
 
-    name: str
-    """As in `Named.kind`."""
-    lock: Callable[[Tx, str], _Row]
-    note: Callable[[Tx, str], None]
-    """Writes down that it was looked at, and nothing else."""
+    table: FollowedTable[Any]
     follow: Follow
 
 
@@ -113,8 +102,8 @@ def _take_in(
     env: Environment, kind: Kind, id_: str, reads: Mapping[ReadOne, Read], tx: Tx
 ) -> _Asks | None:
     """Take in what was read, or say what has to be."""
-    row = kind.lock(tx, id_)
-    named = Named(kind=kind.name, reference=row.psp_reference)
+    row = kind.table.load(tx, id_, merchant=None, lock=True)
+    named = Named(kind=kind.table.name, reference=row.psp_reference)
     heard = Heard(
         binding=row.binding,
         event=PspEvent(id=id_, type=_CAUSE, subject=named),
@@ -128,31 +117,13 @@ def _take_in(
 
 
 def _note(kind: Kind, id_: str, tx: Tx) -> None:
-    kind.note(tx, id_)
-
-
-def _note_payout(tx: Tx, id_: str) -> None:
-    row = payouts.load(tx, id_, merchant=None, lock=True)
-    payouts.save(tx, row, {}, cause=_CAUSE)
-
-
-def _note_subscription(tx: Tx, id_: str) -> None:
-    row = subscriptions.load(tx, id_, merchant=None, lock=True)
-    subscriptions.save(tx, row, {}, cause=_CAUSE)
+    """Write down that it was looked at, and nothing else."""
+    row = kind.table.load(tx, id_, merchant=None, lock=True)
+    kind.table.save(tx, row, {}, cause=_CAUSE)
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "po": Kind(
-        "payout",
-        partial(payouts.load, merchant=None, lock=True),
-        _note_payout,
-        follow_payout,
-    ),
-    "sub": Kind(
-        "subscription",
-        partial(subscriptions.load, merchant=None, lock=True),
-        _note_subscription,
-        follow_subscription,
-    ),
+    "po": Kind(PAYOUTS, follow_payout),
+    "sub": Kind(SUBSCRIPTIONS, follow_subscription),
 }
 """By how our ids of them begin."""
